@@ -1,0 +1,55 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+help:  ## what there is
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(VENV)/ready  ## the virtual environment with everything, pinned
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Leeboard needs Python 3.11 as $(PYTHON): install it, or say make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@echo "installing the pinned packages into $(VENV)"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+programs: setup  ## the programs of the sandbox: etcd, kube-apiserver, Prometheus, … (found, downloaded or built once)
+	@$(BIN)/leeboard sandbox prepare
+
+demo: programs  ## the whole loop on one machine with real flights; KEEP=1 leaves it running
+	@$(BIN)/leeboard sandbox demo $(if $(KEEP),--keep)
+
+test: programs  ## every test
+	@$(BIN)/pytest
+
+unit: setup  ## the quick tests
+	@$(BIN)/pytest tests/unit tests/repo
+
+lint: setup  ## ruff, format, import contracts
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+
+types: setup  ## mypy, strict
+	@$(BIN)/mypy
+
+generate: setup  ## CRDs, the chart's copy, RBAC, reference pages
+	@$(BIN)/python -m leeboard.crdgen
+
+verify: setup  ## generated files are fresh
+	@$(BIN)/python -m leeboard.crdgen --check
+
+bench: setup  ## the speed figures, side by side with peers
+	@$(BIN)/python -m tests.benchmarks
+
+lock: setup  ## pin everything anew
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+clean:  ## what this folder's make has made (the cache of programs stays)
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.PHONY: help setup programs demo test unit lint types generate verify bench lock clean
