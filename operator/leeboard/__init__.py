@@ -1,0 +1,5 @@
+"""Leeboard keeps machine-learning models on course while the world drifts."""
+
+from importlib.metadata import version
+
+__version__ = version("leeboard")

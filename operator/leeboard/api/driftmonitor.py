@@ -1,0 +1,386 @@
+"""DriftMonitor: how the data that a model meets is held against what it learned from."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from leeboard.api.base import (
+    ApiModel,
+    Duration,
+    ElementName,
+    Rule,
+    Share,
+    at_most_one,
+    exactly_one,
+)
+from leeboard.api.modeldeployment import NoParameters
+from leeboard.api.shared import (
+    ColumnName,
+    Conditions,
+    DatasetRef,
+    JobTemplate,
+    Message,
+    ModelDeploymentRef,
+    ObjectMeta,
+    Schedule,
+    Text,
+    Timestamp,
+)
+
+KIND = "DriftMonitor"
+PLURAL = "driftmonitors"
+
+
+class MonitorReference(ApiModel):
+    """What the window is held against."""
+
+    training_data: NoParameters | None = None
+    """The stable version's own training data, by its lineage tags."""
+    dataset: DatasetRef | None = None
+    """A table."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("trainingData", "dataset"),)
+
+
+class Window(ApiModel):
+    """Which rows are looked at: [end - duration, end), where end = scheduled tick - lag."""
+
+    duration: Duration
+    """Length of the window."""
+    lag: Duration = "5m"
+    """Time that late rows get to arrive."""
+    min_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 500
+    """Fewer rows are Insufficient, never drift."""
+    max_rows: Annotated[int, Field(ge=100, le=100_000_000)] = 1_000_000
+    """More rows are sampled, by a hash of the row's key; the report says so."""
+
+
+class ColumnWeighting(StrEnum):
+    """How columns are weighted in an aggregate."""
+
+    UNIFORM = "Uniform"
+    IMPORTANCE = "Importance"
+
+
+class Columns(ApiModel):
+    """Which columns are looked at, and what they weigh."""
+
+    include: Annotated[
+        list[ColumnName],
+        Field(min_length=1, max_length=1000, json_schema_extra={"x-kubernetes-list-type": "set"}),
+    ] = ["*"]
+    """Names; * stands for any characters."""
+    exclude: Annotated[
+        list[ColumnName], Field(max_length=1000, json_schema_extra={"x-kubernetes-list-type": "set"})
+    ] = []
+    """Names; * stands for any characters; wins over include."""
+    weighting: ColumnWeighting | None = None
+    """Uniform or Importance (the model's own feature importances). Left out without `weights`: Uniform."""
+    weights: (
+        Annotated[dict[str, Annotated[float, Field(ge=0, le=1_000_000)]], Field(min_length=1, max_length=1000)] | None
+    ) = None
+    """Weights by column; columns that are not named weigh nothing."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (at_most_one("weighting", "weights"),)
+
+
+class NumericTest(StrEnum):
+    """Test of a numeric column."""
+
+    AUTO = "Auto"
+    KOLMOGOROV_SMIRNOV = "KolmogorovSmirnov"
+
+
+class CategoricalTest(StrEnum):
+    """Test of a categorical column."""
+
+    AUTO = "Auto"
+    CHI_SQUARED = "ChiSquared"
+
+
+class Correction(StrEnum):
+    """Correction for testing many columns."""
+
+    NONE = "None"
+    BONFERRONI = "Bonferroni"
+    HOLM = "Holm"
+    BENJAMINI_HOCHBERG = "BenjaminiHochberg"
+
+
+class UnivariateTest(ApiModel):
+    """A test for each column. It drifted if its corrected p-value is below alpha and its effect reaches minEffect."""
+
+    numeric: NumericTest = NumericTest.KOLMOGOROV_SMIRNOV
+    """Test of numeric columns; the effect size is the KS statistic."""
+    categorical: CategoricalTest = CategoricalTest.CHI_SQUARED
+    """Test of categorical columns; the effect size is Cramér's V."""
+    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    """Significance level."""
+    correction: Correction = Correction.BENJAMINI_HOCHBERG
+    """Correction for many columns: None, Bonferroni, Holm or BenjaminiHochberg."""
+    min_effect: Share = 0.05
+    """Smallest effect that counts: with much data everything is significant."""
+    drifted_share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """The window drifted if at least this share of the columns (by weight) drifted."""
+
+
+class NumericDistance(StrEnum):
+    """Distance of a numeric column."""
+
+    AUTO = "Auto"
+    WASSERSTEIN = "Wasserstein"
+    JENSEN_SHANNON = "JensenShannon"
+    KULLBACK_LEIBLER = "KullbackLeibler"
+    POPULATION_STABILITY = "PopulationStability"
+    HELLINGER = "Hellinger"
+
+
+class CategoricalDistance(StrEnum):
+    """Distance of a categorical column."""
+
+    AUTO = "Auto"
+    JENSEN_SHANNON = "JensenShannon"
+    KULLBACK_LEIBLER = "KullbackLeibler"
+    POPULATION_STABILITY = "PopulationStability"
+    HELLINGER = "Hellinger"
+
+
+class Aggregate(StrEnum):
+    """How the columns' distances become one number."""
+
+    WEIGHTED_MEAN = "WeightedMean"
+    MAX = "Max"
+
+
+class UnivariateDistance(ApiModel):
+    """A distance for each column, and one number for all."""
+
+    numeric: NumericDistance = NumericDistance.WASSERSTEIN
+    """Distance of numeric columns; Wasserstein is divided by the reference's standard deviation."""
+    categorical: CategoricalDistance = CategoricalDistance.JENSEN_SHANNON
+    """Distance of categorical columns."""
+    threshold: Annotated[float, Field(gt=0, le=1000)] = 0.1
+    """The window drifted if the aggregate is above it."""
+    aggregate: Aggregate = Aggregate.WEIGHTED_MEAN
+    """WeightedMean (weights as in `columns`) or Max."""
+
+
+class Prediction(ApiModel):
+    """Distance between the stable version's answers on the reference and in the window."""
+
+    method: CategoricalDistance = CategoricalDistance.JENSEN_SHANNON
+    """Distance of the predictions; numeric answers use bins of the reference's quantiles."""
+    threshold: Annotated[float, Field(gt=0, le=1000)] = 0.1
+    """Drifted if above it."""
+
+
+class OutOfDistributionIncrease(ApiModel):
+    """How many more rows are out of distribution than the detector's acceptance allows."""
+
+    max_increase: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Drifted if the rate's one-sided 95 % lower bound is above 1 - acceptance + maxIncrease."""
+
+
+class Check(ApiModel):
+    """One check of a window."""
+
+    name: ElementName
+    """Name of the check."""
+    univariate_test: UnivariateTest | None = None
+    """A test for each column."""
+    univariate_distance: UnivariateDistance | None = None
+    """A distance for each column, and one number for all."""
+    prediction: Prediction | None = None
+    """Distance between the answers then and now."""
+    out_of_distribution_rate: OutOfDistributionIncrease | None = None
+    """How many more rows are out of distribution."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        exactly_one("univariateTest", "univariateDistance", "prediction", "outOfDistributionRate"),
+    )
+
+
+class RaiseAfter(ApiModel):
+    """How many windows must have drifted before anyone is woken."""
+
+    breaches: Annotated[int, Field(ge=1, le=10)] = 2
+    """Drifted windows …"""
+    of: Annotated[int, Field(ge=1, le=10)] = 3
+    """… among the last so many that were measured."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="(has(self.breaches) ? self.breaches : 2) <= (has(self.of) ? self.of : 3)",
+            message="breaches must not exceed of",
+            holds=lambda raising: raising.breaches <= raising.of,
+        ),
+    )
+
+
+class Severity(StrEnum):
+    """How loud an alert is."""
+
+    INFO = "Info"
+    WARNING = "Warning"
+    CRITICAL = "Critical"
+
+
+class Alerting(ApiModel):
+    """When drifted windows become an episode, and an episode ends."""
+
+    raise_after: RaiseAfter = RaiseAfter()
+    """Breaches among the last windows that open an episode."""
+    clear_after: Annotated[int, Field(ge=1, le=10)] = 3
+    """Quiet windows in a row that end it."""
+    cooldown: Duration = "6h"
+    """At most one Event in this time."""
+    severity: Severity = Severity.WARNING
+    """Label of the metric and of the Event."""
+
+
+class DriftMonitorSpec(ApiModel):
+    """How the data that a model meets is held against what it learned from."""
+
+    model_deployment_ref: ModelDeploymentRef
+    """The model that is watched."""
+    schedule: Schedule
+    """When a window is scored."""
+    reference: MonitorReference = MonitorReference(training_data=NoParameters())
+    """What the window is held against; exactly one."""
+    window: Window
+    """Which rows are looked at."""
+    columns: Columns = Columns()
+    """Which columns are looked at, and what they weigh."""
+    checks: Annotated[list[Check], Field(min_length=1, max_length=16, json_schema_extra={"listMapKeys": ["name"]})] = (
+        Field(default_factory=lambda: [Check(name="columns", univariate_test=UnivariateTest())])
+    )
+    """Keyed by name; a window drifted if any check says so."""
+    alerting: Alerting = Alerting()
+    """When drifted windows become an episode, and an episode ends."""
+    job: JobTemplate = JobTemplate()
+    """How the scoring job runs."""
+    suspend: bool = False
+    """Start no run."""
+
+
+class WindowVerdict(StrEnum):
+    """What a run says of its window."""
+
+    STABLE = "Stable"
+    DRIFTED = "Drifted"
+    INSUFFICIENT = "Insufficient"
+    ERROR = "Error"
+
+
+class CheckStatus(ApiModel):
+    """What one check says."""
+
+    name: ElementName
+    """Name of the check."""
+    statistic: float | None = None
+    """The number that was held against the threshold."""
+    threshold: float | None = None
+    """The threshold."""
+    drifted: bool = False
+    """Whether it drifted."""
+    worst_columns: Annotated[
+        list[ColumnName], Field(max_length=5, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = []
+    """The columns that moved most, worst first."""
+    message: Message = ""
+    """The check in a sentence."""
+
+
+class MonitorRun(ApiModel):
+    """One scored window."""
+
+    window_start_time: Timestamp
+    """Start of the window, included."""
+    window_end_time: Timestamp
+    """End of the window, excluded."""
+    verdict: WindowVerdict
+    """Stable, Drifted, Insufficient or Error."""
+    rows: Annotated[int, Field(ge=0)] = 0
+    """Rows in the window."""
+    model_version: Annotated[str, Field(max_length=9)] | None = None
+    """The version that was stable."""
+    checks: Annotated[list[CheckStatus], Field(max_length=16, json_schema_extra={"listMapKeys": ["name"]})] = []
+    """What each check says."""
+    message: Message = ""
+    """The run in a sentence."""
+    report_uri: Annotated[str, Field(max_length=1024)] | None = None
+    """Where report.html lies."""
+    run_id: Annotated[str, Field(max_length=64)] | None = None
+    """MLflow run."""
+    finished_time: Timestamp | None = None
+    """When the outcome was read."""
+
+
+class MonitorJob(ApiModel):
+    """The scoring job under way."""
+
+    ray_job: Text
+    """Name of the RayJob."""
+    window_start_time: Timestamp
+    """Start of its window."""
+    window_end_time: Timestamp
+    """End of its window."""
+    attempt: Annotated[int, Field(ge=0)]
+    """0, then one more for each time it failed for reasons of infrastructure."""
+    request_hash: Annotated[str, Field(max_length=64)]
+    """Hash of the request document."""
+    started_time: Timestamp
+    """When it was made."""
+
+
+class Episode(ApiModel):
+    """Drift that lasts, from the window that raised it until it is quiet again."""
+
+    id: Annotated[str, Field(max_length=64)]
+    """Identity; triggers of retraining refer to it."""
+    started_time: Timestamp
+    """When it was raised."""
+    checks: Annotated[list[ElementName], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"})] = []
+    """Checks that drifted in it."""
+    model_version: Annotated[str, Field(max_length=9)] | None = None
+    """The version that was stable; a promotion closes the episode as superseded."""
+
+
+class DriftMonitorStatus(ApiModel):
+    """What was observed."""
+
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """Generation of the spec that was looked at."""
+    last_run: MonitorRun | None = None
+    """The last scored window."""
+    active_job: MonitorJob | None = None
+    """The scoring job under way."""
+    last_tick_time: Timestamp | None = None
+    """The last scheduled tick that was taken up."""
+    next_run_time: Timestamp | None = None
+    """The next scheduled tick."""
+    episode: Episode | None = None
+    """Drift that lasts."""
+    last_episode_end_time: Timestamp | None = None
+    """When the last episode ended."""
+    quiet_runs: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Quiet windows in a row."""
+    last_alert_time: Timestamp | None = None
+    """When an Event was last written."""
+    history: Annotated[
+        list[MonitorRun], Field(max_length=10, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = []
+    """The last runs, newest first."""
+    conditions: Conditions = []
+    """Ready and DriftDetected; Reconciling and Stalled only while true."""
+
+
+class DriftMonitor(ApiModel):
+    """A watch over the data that a model meets."""
+
+    model_config = ApiModel.model_config | {"extra": "ignore"}
+
+    metadata: ObjectMeta
+    spec: DriftMonitorSpec
+    status: DriftMonitorStatus = DriftMonitorStatus()

@@ -1,0 +1,1 @@
+"""The documents between operator, workers and data plane; frozen, changed only by adding."""

@@ -1,0 +1,302 @@
+"""Requests that the operator hands to Ray jobs, and the reports that the jobs leave in MLflow.
+
+The operator writes a request into the RayJob's runtime environment as `LEEBOARD_REQUEST`. The worker leaves one
+MLflow run tagged `leeboard.request=<request_hash>` whose artifact `report.json` is the report.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+from leeboard.api.driftmonitor import Check, Columns
+from leeboard.api.modeldeployment import Detector, DetectorInput
+from leeboard.api.retrainpolicy import Evaluation, FiredTrigger, Trainer
+from leeboard.api.shared import DatasetRef
+from leeboard.contract.documents import Document, short_hash
+
+REQUEST_VARIABLE = "LEEBOARD_REQUEST"
+
+
+class JobRequest(Document):
+    """What every job is told."""
+
+    schema_version: Literal[1] = 1
+    namespace: str
+    """Namespace of the object that asks."""
+    owner: str
+    """Name of the object that asks."""
+    owner_uid: str
+    """Its uid."""
+    model_deployment: str
+    """The ModelDeployment that it is about."""
+    model_name: str
+    """Registered model."""
+    tracking_uri: str
+    """MLflow server."""
+    attempt: int = 0
+    """Attempt; not part of the request's identity."""
+    seed: int = 0
+    """Seed of every random choice."""
+
+    @property
+    def experiment(self) -> str:
+        """The MLflow experiment that holds the runs about this ModelDeployment."""
+        return f"leeboard/{self.namespace}/{self.model_deployment}"
+
+    @property
+    def request_hash(self) -> str:
+        """The request's identity: equal for equal work, whatever the attempt."""
+        return short_hash(type(self).__name__, self.model_copy(update={"attempt": 0}).document(), length=32)
+
+
+class LogTables(Document):
+    """Where the prediction log of a ModelDeployment lies (Delta tables); the collector tells."""
+
+    predictions: str
+    """URI of the predictions."""
+    labels: str
+    """URI of the labels."""
+
+
+class LiveArm(Document):
+    """An arm whose rows count, and from when to when it was live."""
+
+    arm: str
+    version: str
+    from_time: str
+    """First instant that counts, RFC 3339."""
+    to_time: str | None = None
+    """First instant that does not count any more; none: still live."""
+
+
+class FitDetectorRequest(JobRequest):
+    """Fit an out-of-distribution detector for one version and store it."""
+
+    kind: Literal["fit-detector"] = "fit-detector"
+    version: str
+    """Version of the registered model."""
+    detector: Detector
+    """Which detector, with its parameters."""
+    input: DetectorInput
+    """What it looks at."""
+    acceptance: float
+    """Share of held-out reference rows that must pass."""
+    reference: DatasetRef | None = None
+    """Rows that belong; none: the version's own training data by its lineage tags."""
+    max_rows: int = 200_000
+    """More reference rows are sampled."""
+
+
+class DriftRequest(JobRequest):
+    """Score one window."""
+
+    kind: Literal["drift"] = "drift"
+    version: str
+    """The stable version."""
+    window_start_time: str
+    """Start of the window, included, RFC 3339."""
+    window_end_time: str
+    """End of the window, excluded, RFC 3339."""
+    log: LogTables
+    """The prediction log."""
+    arms: tuple[LiveArm, ...]
+    """Arms whose rows count."""
+    reference: DatasetRef | None = None
+    """Reference rows; none: the version's own training data by its lineage tags."""
+    columns: Columns
+    """Which columns, and their weights."""
+    checks: tuple[Check, ...]
+    """What is checked."""
+    min_rows: int
+    max_rows: int
+    acceptance: float | None = None
+    """Acceptance of the detector, when there is one."""
+
+
+class RetrainRequest(JobRequest):
+    """Train a challenger, compare it with the champion, register it if it passes the gates."""
+
+    kind: Literal["retrain"] = "retrain"
+    policy_run_id: str
+    """Identity of the run in the policy's status."""
+    triggers: tuple[FiredTrigger, ...]
+    """Why: the ledger of consumed facts."""
+    champion_version: str | None = None
+    """The version to beat; none: the first model."""
+    parent_version: str | None = None
+    """The version that a warm start goes on from."""
+    data_from_time: str | None = None
+    """Start of the data window, included."""
+    data_to_time: str | None = None
+    """End of the data window, excluded: the training cut-off."""
+    log: LogTables | None = None
+    """The prediction log with its labels, when a window of it is trained on."""
+    arms: tuple[LiveArm, ...] = ()
+    """Arms whose rows count."""
+    dataset: DatasetRef | None = None
+    """Or a table."""
+    trainer: Trainer
+    evaluation: Evaluation
+
+
+class JobOutcome(StrEnum):
+    """How a job ended."""
+
+    MEASURED = "Measured"
+    INSUFFICIENT = "Insufficient"
+    ERROR = "Error"
+
+
+class JobReport(Document):
+    """What every job reports."""
+
+    schema_version: Literal[1] = 1
+    request_hash: str
+    outcome: JobOutcome
+    message: str = ""
+    """The outcome in a sentence; for an Error what to do."""
+    permanent: bool = False
+    """For an Error: trying again with the same request cannot help."""
+
+
+class FitDetectorReport(JobReport):
+    """A fitted detector."""
+
+    kind: Literal["fit-detector"] = "fit-detector"
+    detector_uri: str | None = None
+    """Folder with detector.json and arrays.npz: an artifact URI that does not move."""
+    threshold: float | None = None
+    """Scores above it are out of distribution."""
+    reference_rows: int = 0
+    calibration_rows: int = 0
+
+
+class ColumnComparison(Document):
+    """A statistic or a distance of one column."""
+
+    method: str
+    statistic: float
+    threshold: float | None = None
+    p_value: float | None = None
+    corrected_p_value: float | None = None
+    effect: float | None = None
+    drifted: bool = False
+
+
+class Distribution(Document):
+    """A small histogram then and now, for the report."""
+
+    labels: tuple[str, ...]
+    """Bin labels or levels."""
+    reference: tuple[float, ...]
+    """Shares of the reference."""
+    window: tuple[float, ...]
+    """Shares of the window."""
+
+
+class ColumnReport(Document):
+    """One column then and now."""
+
+    name: str
+    type: Literal["numeric", "categorical"]
+    weight: float
+    reference_missing: float
+    """Share of missing values in the reference."""
+    window_missing: float
+    """Share of missing values in the window."""
+    window_infinite: float = 0.0
+    """Share of infinite values in the window."""
+    test: ColumnComparison | None = None
+    distance: ColumnComparison | None = None
+    distribution: Distribution | None = None
+    message: str = ""
+    """Why a column could not be compared."""
+
+
+class CheckReport(Document):
+    """One check of the window."""
+
+    name: str
+    kind: str
+    """univariateTest, univariateDistance, prediction, outOfDistributionRate."""
+    statistic: float | None = None
+    threshold: float | None = None
+    drifted: bool = False
+    worst_columns: tuple[str, ...] = ()
+    message: str = ""
+
+
+class DriftReport(JobReport):
+    """A scored window."""
+
+    kind: Literal["drift"] = "drift"
+    drifted: bool = False
+    rows: int = 0
+    sampled: bool = False
+    reference_rows: int = 0
+    version: str = ""
+    window_start_time: str = ""
+    window_end_time: str = ""
+    checks: tuple[CheckReport, ...] = ()
+    columns: tuple[ColumnReport, ...] = ()
+    prediction_distribution: Distribution | None = None
+
+
+class GateVerdict(StrEnum):
+    """What a gate says."""
+
+    PASSED = "Passed"
+    FAILED = "Failed"
+    INCONCLUSIVE = "Inconclusive"
+
+
+class GateReport(Document):
+    """One gate."""
+
+    name: str
+    metric: str
+    verdict: GateVerdict
+    challenger: float | None = None
+    champion: float | None = None
+    bound: float | None = None
+    message: str = ""
+
+
+class BacktestFold(Document):
+    """One fold of a backtest."""
+
+    train_to_time: str
+    test_to_time: str
+    train_rows: int
+    test_rows: int
+    metrics: dict[str, float]
+
+
+class RetrainReport(JobReport):
+    """A trained challenger."""
+
+    kind: Literal["retrain"] = "retrain"
+    passed: bool = False
+    """Whether all gates passed; only then there is a version."""
+    version: str | None = None
+    train_rows: int = 0
+    holdout_rows: int = 0
+    metrics: dict[str, float] = {}
+    champion_metrics: dict[str, float] = {}
+    gates: tuple[GateReport, ...] = ()
+    backtest: tuple[BacktestFold, ...] = ()
+    data_versions: dict[str, int] = {}
+    """Versions of the Delta tables that were read."""
+    high_water_mark: int | None = None
+    """Labelled rows that the log held when it was read."""
+
+
+REQUEST_BY_KIND: dict[str, type[JobRequest]] = {
+    "fit-detector": FitDetectorRequest,
+    "drift": DriftRequest,
+    "retrain": RetrainRequest,
+}
+REPORT_BY_KIND: dict[str, type[JobReport]] = {
+    "fit-detector": FitDetectorReport,
+    "drift": DriftReport,
+    "retrain": RetrainReport,
+}

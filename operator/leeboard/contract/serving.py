@@ -1,0 +1,153 @@
+"""What an arm's containers are told, what its answers look like, and what is logged about them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from leeboard.contract.documents import Document
+
+# Environment of the transformer.
+ENV_NAMESPACE = "LEEBOARD_NAMESPACE"
+ENV_MODEL_DEPLOYMENT = "LEEBOARD_MODEL_DEPLOYMENT"
+ENV_VERSION = "LEEBOARD_VERSION"
+ENV_ARM = "LEEBOARD_ARM"
+ENV_PROTOCOL = "LEEBOARD_PROTOCOL"
+"""v1 or v2: what the predictor speaks; the transformer answers both."""
+ENV_PREDICTOR_MODEL = "LEEBOARD_PREDICTOR_MODEL"
+"""Name of the model at the predictor, when it is not the public name."""
+ENV_DETECTOR_URI = "LEEBOARD_DETECTOR_URI"
+"""Folder of the detector artifact; unset: nothing is scored."""
+ENV_ON_DETECTION = "LEEBOARD_ON_DETECTION"
+"""Observe, Flag or Reject."""
+ENV_COLLECTOR_URL = "LEEBOARD_COLLECTOR_URL"
+"""Where predictions are sent; unset: nothing is logged."""
+ENV_COLLECTOR_TOKEN = "LEEBOARD_COLLECTOR_TOKEN"  # noqa: S105 (a name)
+"""Bearer token of the namespace; unset: the collector asks for none."""
+ENV_SAMPLE_PERCENT = "LEEBOARD_SAMPLE_PERCENT"
+ENV_TRACKING_URI = "MLFLOW_TRACKING_URI"
+
+# Headers.
+HEADER_REQUEST_ID = "x-request-id"
+HEADER_VERSION = "x-leeboard-version"
+HEADER_PURPOSE = "x-leeboard-purpose"
+"""On a request: `probe` or `verification` is neither logged nor counted."""
+UNCOUNTED_PURPOSES = ("probe", "verification")
+
+# Answers.
+V1_OUT_OF_DISTRIBUTION = "outOfDistribution"
+"""v1: beside `predictions`, one entry per row: {score, pValue, flagged}; a refused row's prediction is null."""
+V2_FLAG_TENSOR = "out_of_distribution"
+"""v2: BOOL, one per row."""
+V2_SCORE_TENSOR = "ood_score"
+"""v2: FP64, one per row."""
+V2_P_VALUE_TENSOR = "ood_p_value"
+"""v2: FP64, one per row."""
+V2_PREDICTION_TENSOR = "predict"
+"""v2: what the model answers, one per row."""
+V2_PROBABILITIES_TENSOR = "probabilities"
+"""v2: class probabilities, rows by classes, when the model has them."""
+V2_LOGITS_TENSOR = "logits"
+"""v2: rows by classes, when the model has them."""
+V2_FEATURES_TENSOR = "features"
+"""v2: rows by features of the penultimate layer, when the model has them."""
+STATUS_ALL_REFUSED = 422
+
+# Metrics of the transformer; labels model_namespace, modeldeployment, version, arm.
+METRIC_REQUESTS = "leeboard_requests_total"
+"""Further label `code`: the HTTP status."""
+METRIC_SECONDS = "leeboard_request_seconds"
+METRIC_ROWS = "leeboard_rows_total"
+METRIC_SCORED_ROWS = "leeboard_scored_rows_total"
+METRIC_OOD_ROWS = "leeboard_ood_total"
+METRIC_OOD_SCORE = "leeboard_ood_score"
+METRIC_SCORING_FAILURES = "leeboard_scoring_failures_total"
+METRIC_LOG_DROPPED = "leeboard_log_dropped_total"
+
+# The collector's API: POST /v1/predictions, POST /v1/labels, GET /v1/tables/{namespace}/{modelDeployment}.
+
+
+class PredictionBatch(Document):
+    """Rows of one answered request, by column; all lists are equally long."""
+
+    schema_version: Literal[1] = 1
+    namespace: str
+    model_deployment: str
+    version: str
+    arm: str
+    request_id: Annotated[str, Field(min_length=1, max_length=128)]
+    time: float
+    """When the request arrived, seconds since the epoch."""
+    features: dict[str, list[Any]]
+    """Input columns by name."""
+    predictions: list[Any]
+    """Answers; null for a refused row."""
+    probabilities: list[list[float]] | None = None
+    ood_scores: list[float | None] | None = None
+    ood: list[bool | None] | None = None
+    latency_ms: float = 0.0
+
+
+class Label(Document):
+    """An outcome that became known."""
+
+    request_id: Annotated[str, Field(min_length=1, max_length=128)]
+    row: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    label: float | int | str | bool | None = None
+    reward: float | None = None
+    time: float | None = None
+    """When the outcome happened, seconds since the epoch; none: now."""
+
+
+class LabelBatch(Document):
+    """Outcomes of one ModelDeployment."""
+
+    schema_version: Literal[1] = 1
+    namespace: str
+    model_deployment: str
+    labels: Annotated[list[Label], Field(min_length=1, max_length=100_000)]
+
+
+class TableState(Document):
+    """What the collector tells about the log of a ModelDeployment."""
+
+    predictions: str
+    """URI of the Delta table."""
+    labels: str
+    """URI of the Delta table."""
+    prediction_rows: int
+    """Rows that were acknowledged."""
+    label_rows: int
+    """Labels that were acknowledged; never falls."""
+    newest_prediction_time: float | None = None
+    """Time of the newest prediction, seconds since the epoch."""
+
+
+FEATURE_PREFIX = "x_"
+
+PREDICTION_COLUMNS = {
+    "date": "string",
+    "request_id": "string",
+    "row": "int64",
+    "arm": "string",
+    "version": "string",
+    "time": "timestamp[us, UTC]",
+    "ingest_time": "timestamp[us, UTC]",
+    "prediction": "double or string",
+    "probabilities": "list<double>",
+    "ood_score": "double",
+    "ood": "bool",
+    "latency_ms": "double",
+}
+"""Columns of the predictions table beside one `x_<feature>` per input.
+
+Partitioned by `date`; key (request_id, row, arm)."""
+
+LABEL_COLUMNS = {
+    "request_id": "string",
+    "row": "int64",
+    "label": "double or string",
+    "reward": "double",
+    "time": "timestamp[us, UTC]",
+    "ingest_time": "timestamp[us, UTC]",
+}
+"""Columns of the labels table; key (request_id, row), the newest ingest_time wins."""
