@@ -141,7 +141,8 @@ class ControlPlane:
 
     async def stop_api_server(self) -> None:
         """Let the API server finish what it does and end; clients see refused connections."""
-        await self._processes.forget("kube-apiserver")
+        # It stops listening and answers what it has at once, and then waits in vain for watches to end.
+        await self._processes.forget("kube-apiserver", patience=1)
 
     async def kill_api_server(self) -> None:
         """End the API server as a crash would."""
@@ -299,7 +300,7 @@ async def _put_crd(client: httpx.AsyncClient, crd: dict[str, Any]) -> None:
 async def _is_served(client: httpx.AsyncClient, crd: dict[str, Any]) -> bool:
     name, spec, plural = crd["metadata"]["name"], crd["spec"], crd["spec"]["names"]["plural"]
     found = await client.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
-    conditions = found.raise_for_status().json().get("status", {}).get("conditions", [])
+    conditions = found.raise_for_status().json().get("status", {}).get("conditions") or []
     if not any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
         return False
     for version in (v["name"] for v in spec["versions"] if v["served"]):

@@ -241,10 +241,10 @@ class Supervisor:
         await child.start()
         return child
 
-    async def forget(self, name: str) -> None:
+    async def forget(self, name: str, *, patience: float = PATIENCE) -> None:
         """Stop one child, if there is one of that name."""
         if (child := self.children.pop(name, None)) is not None:
-            await child.stop()
+            await child.stop(patience=patience)
 
     async def stop(self, *, patience: float = PATIENCE) -> None:
         """Stop all children, and kill what is left when this is interrupted."""
