@@ -63,7 +63,7 @@ class ControlPlane:
         controllers: Sequence[str] = CONTROLLERS,
         say: programs.Say = programs.quiet,
     ) -> None:
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="leeboard-kubernetes-"))
+        self.folder = Path(folder or tempfile.mkdtemp(prefix="leeboard-kubernetes-")).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.audit_log = self.folder / "audit.jsonl"
         self._keep = keep
@@ -91,6 +91,11 @@ class ControlPlane:
     def url(self) -> str:
         """Where the API server listens."""
         return f"https://127.0.0.1:{self._ports['api']}"
+
+    @property
+    def children(self) -> list[Child]:
+        """Its processes, in the order of their start."""
+        return list(self._processes.children.values())
 
     async def start(self) -> None:
         """Bring everything up, and return when the API server is ready and the controllers run.
@@ -229,6 +234,8 @@ class ControlPlane:
             f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster=default={peer}",
             "--unsafe-no-fsync",
+            "--heartbeat-interval=10",  # nobody else can win the election: do not wait a second for them
+            "--election-timeout=100",
             "--logger=zap",
             "--log-level=warn",
         ]
@@ -276,6 +283,7 @@ class ControlPlane:
             "--tls-cert-file=server.crt",
             "--tls-private-key-file=server.key",
             "--leader-elect=false",
+            "--authentication-skip-lookup",
         ]
         tls = self._tls()
 
@@ -298,14 +306,11 @@ async def _put_crd(client: httpx.AsyncClient, crd: dict[str, Any]) -> None:
 
 
 async def _is_served(client: httpx.AsyncClient, crd: dict[str, Any]) -> bool:
-    name, spec, plural = crd["metadata"]["name"], crd["spec"], crd["spec"]["names"]["plural"]
-    found = await client.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
-    conditions = found.raise_for_status().json().get("status", {}).get("conditions") or []
-    if not any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
-        return False
+    """Whether every version can be discovered and listed, which is later than `Established`."""
+    spec, plural = crd["spec"], crd["spec"]["names"]["plural"]
     for version in (v["name"] for v in spec["versions"] if v["served"]):
         prefix = f"/apis/{spec['group']}/{version}"
-        known = await client.get(prefix)  # what clients discover lags behind what is established
+        known = await client.get(prefix)
         if not known.is_success or all(r["name"] != plural for r in known.json()["resources"]):
             return False
         if not (await client.get(f"{prefix}/{plural}?limit=1")).is_success:
