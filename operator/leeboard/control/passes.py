@@ -1,31 +1,13 @@
 """One pass, whatever the reason: look, decide, write, report. The only place where these meet."""
 
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from leeboard.api.errors import NotYetError, SpecError, TransientError
+from leeboard.control.ref import Ref
 from leeboard.control.steps import Outcomes, Plan
+from leeboard.control.world import World
 
-
-@dataclass(frozen=True, order=True)
-class Ref:
-    """An object that the operator works on."""
-
-    kind: str
-    namespace: str
-    name: str
-
-
-class SpecError(Exception):
-    """The object asks for something that cannot be: report it, wait for a change."""
-
-
-class NotYetError(Exception):
-    """Something else must happen first: look later; the message says what."""
-
-
-class TransientError(Exception):
-    """A neighbour is away: back off; the message names it and says what to do."""
-
+__all__ = ["Loop", "NotYetError", "Ref", "SpecError", "TransientError"]
 
 Subject = TypeVar("Subject")
 Seen = TypeVar("Seen")
@@ -39,7 +21,7 @@ class Loop(Protocol[Subject, Seen]):
     def parse(self, raw: dict[str, Any]) -> Subject:
         """Read the object. Raises SpecError."""
 
-    async def observe(self, subject: Subject, world: Any) -> Seen:
+    async def observe(self, subject: Subject, world: World) -> Seen:
         """Look at everything the decision needs. Raises TransientError, NotYetError, SpecError."""
 
     def decide(self, seen: Seen) -> Plan:

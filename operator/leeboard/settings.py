@@ -1,0 +1,115 @@
+"""What the operator is told by its environment: one variable `LEEBOARD_<FIELD>` for each field."""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+PREFIX = "LEEBOARD_"
+
+
+def _words(value: object) -> object:
+    """Read `a, b` as a list."""
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+def _pairs(value: object) -> object:
+    """Read `a=b, c=d` as a mapping."""
+    words = _words(value)
+    return dict(word.split("=", 1) for word in words if "=" in word) if isinstance(words, list) else words
+
+
+def _prefixes(value: object) -> object:
+    """Read `team-a=fraud-|risk-, team-b=flights` as lists of prefixes by namespace."""
+    pairs = _pairs(value)
+    if not isinstance(pairs, dict):
+        return pairs
+    return {name: text.split("|") if isinstance(text, str) else text for name, text in pairs.items()}
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
+Prefixes = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_prefixes)]
+Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseModel):
+    """The operator's settings; each field is the environment variable `LEEBOARD_<FIELD>`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    tracking_uri: Url = "http://mlflow.mlflow.svc.cluster.local:5000"
+    """MLflow's tracking server and registry, as operator, arms and jobs reach it."""
+    prometheus_url: Url = "http://prometheus.monitoring.svc.cluster.local:9090"
+    """Prometheus, which scrapes the arms."""
+    collector_url: Url | None = None
+    """Leeboard's collector; unset: predictions are not logged."""
+    cluster: str = "default"
+    """Name of this cluster: aliases in a shared registry are owned by cluster, namespace and name."""
+    namespaces: Words = ()
+    """Namespaces to watch; empty: all of them."""
+    model_prefixes: Prefixes = {}
+    """Which registered models a namespace may name: `namespace=prefix|prefix, …`; a namespace not listed: any."""
+    gateway_name: str = "leeboard"
+    """Gateway of routes that name none."""
+    gateway_namespace: str = "leeboard-system"
+    """Its namespace."""
+    domain: str = "models.local"
+    """Domain of host names that are left out: `<name>.<namespace>.<domain>`."""
+    serving_image: str = "ghcr.io/leeboard/serving:0.1.0"
+    """Image of predictor and transformer."""
+    worker_image: str = "ghcr.io/leeboard/worker:0.1.0"
+    """Image of jobs that name none."""
+    ray_version: str = "2.60.0"
+    """Version of Ray in the worker image; KubeRay chooses its probes by it."""
+    cluster_selector: Pairs = {}
+    """Labels of the standing RayCluster for jobs that name no cluster (`ray.io/cluster=pool`); empty: one per job."""
+    passed_variables: Words = ()
+    """Names of this process's environment variables that arms and jobs get too, such as MLFLOW_S3_ENDPOINT_URL."""
+    registry_poll_seconds: Annotated[float, Field(ge=1, le=3600)] = 30
+    """How old a listing of the registry may be."""
+    relist_seconds: Annotated[float, Field(ge=5, le=3600)] = 300
+    """How often all objects are listed again and compared with what the watches brought."""
+    service_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10
+    """Longest wait for an answer of MLflow, Prometheus, the collector or an arm."""
+    max_passes: Annotated[int, Field(ge=1, le=64)] = 8
+    """How many passes run at once."""
+    max_jobs_at_once: Annotated[int, Field(ge=1, le=1000)] = 20
+    """How many of Leeboard's RayJobs run at once; more wait for their turn."""
+    metrics_port: Port = 9100
+    """Port of Prometheus metrics."""
+    health_port: Port = 8080
+    """Port of the health probe `/healthz`."""
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the settings from environment variables; empty ones count as unset.
+
+        Raises:
+            ValueError: a variable cannot be read; the message names it and says what is wrong.
+        """
+        environment = os.environ if environment is None else environment
+        values: dict[str, Any] = {
+            name: environment[variable]
+            for name in cls.model_fields
+            if environment.get(variable := f"{PREFIX}{name.upper()}")
+        }
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            wrong = "; ".join(f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
+            raise ValueError(f"settings in the environment are wrong: {wrong}") from None
+
+    def may_serve(self, namespace: str, model: str) -> bool:
+        """Say whether objects of a namespace may name a registered model."""
+        prefixes = self.model_prefixes.get(namespace)
+        return prefixes is None or any(model.startswith(prefix) for prefix in prefixes)
+
+    def passed_environment(self, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the variables that arms and jobs get beside their own, as they stand in this process."""
+        environment = os.environ if environment is None else environment
+        return {name: environment[name] for name in self.passed_variables if name in environment}
