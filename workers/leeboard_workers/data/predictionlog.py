@@ -1,0 +1,226 @@
+"""Reads the prediction log: rows of a window and its arms, with their labels.
+
+A ModelDeployment's log is a Delta table of predictions and one of labels (`leeboard.contract.serving`). When columns
+came that could not be united with the table's, the collector opened a further table beside it, an *epoch*, whose name
+ends in `-2`, `-3`, …; readers unite them here: numbers become doubles, whatever still clashes becomes text.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset
+from deltalake import DeltaTable
+
+from leeboard.contract.jobs import LiveArm, LogTables
+from leeboard.contract.serving import FEATURE_PREFIX
+from leeboard_workers.data.columns import feature_columns
+from leeboard_workers.data.datasets import sample_rows
+from leeboard_workers.data.windows import Window
+
+MAX_EPOCHS = 100
+
+_TIME = pa.timestamp("us", "UTC")
+_KEY = ("request_id", "row", "arm")
+_LABEL_SCHEMA = pa.schema(
+    [
+        ("request_id", pa.string()),
+        ("row", pa.int64()),
+        ("label", pa.float64()),
+        ("reward", pa.float64()),
+        ("time", _TIME),
+        ("ingest_time", _TIME),
+    ]
+)
+_PREDICTION_SCHEMA = pa.schema(
+    [
+        ("request_id", pa.string()),
+        ("row", pa.int64()),
+        ("arm", pa.string()),
+        ("version", pa.string()),
+        ("time", _TIME),
+        ("ingest_time", _TIME),
+        ("prediction", pa.float64()),
+        ("ood_score", pa.float64()),
+        ("ood", pa.bool_()),
+        ("latency_ms", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class LogRows:
+    """Rows of the log, in order of (time, request_id, row, arm), each key once."""
+
+    table: pa.Table
+    """Columns of the contract, with features under `x_` and their true names; with labels also `label`, `reward`,
+    `label_time` and `label_ingest_time`."""
+    total_rows: int
+    """Rows before sampling."""
+    data_versions: dict[str, int]
+    """Delta versions that were read, by the table's URI."""
+
+    @property
+    def features(self) -> pa.Table:
+        """The features alone, under their own names."""
+        names = feature_columns(self.table.column_names)
+        return self.table.select(list(names)).rename_columns([name.removeprefix(FEATURE_PREFIX) for name in names])
+
+
+def read_predictions(
+    log: LogTables, arms: Sequence[LiveArm], window: Window, *, max_rows: int | None = None, seed: int = 0
+) -> LogRows:
+    """Read what the arms answered in the window, each arm only while it was live.
+
+    A table that does not exist yet counts as empty.
+
+    Args:
+        log: Where the tables lie.
+        arms: Arms whose rows count.
+        window: By the time of the request.
+        max_rows: More rows are sampled by the seed.
+        seed: Seed of the sample.
+    """
+    wanted = _arms_filter(arms, window)
+    tables, versions = [], {}
+    for uri, table in _epochs(log.predictions):
+        versions[uri] = table.version()
+        if wanted is not None:
+            tables.append(_decoded(table.to_pyarrow_dataset().to_table(filter=wanted)))
+    rows = _once(_united(tables), _KEY) if tables else _PREDICTION_SCHEMA.empty_table()
+    rows = rows.sort_by([("time", "ascending"), *((name, "ascending") for name in _KEY)])
+    sampled = rows if max_rows is None else sample_rows(rows, max_rows, seed)
+    return LogRows(table=sampled, total_rows=rows.num_rows, data_versions=versions)
+
+
+def read_labelled(
+    log: LogTables, arms: Sequence[LiveArm], window: Window, *, max_rows: int | None = None, seed: int = 0
+) -> LogRows:
+    """Read the rows of `read_predictions` whose outcome is known; of several labels the newest ingested counts."""
+    predictions = read_predictions(log, arms, window)
+    labels, versions = _labels(log.labels)
+    joined = _joined(predictions.table, labels)
+    sampled = joined if max_rows is None else sample_rows(joined, max_rows, seed)
+    return LogRows(table=sampled, total_rows=joined.num_rows, data_versions=predictions.data_versions | versions)
+
+
+def count_labels(log: LogTables) -> int:
+    """Return how many distinct rows have a label."""
+    return int(_labels(log.labels)[0].num_rows)
+
+
+def epoch_uri(uri: str, number: int) -> str:
+    """Return the URI of the number-th table of a log, counted from 1."""
+    return uri if number == 1 else f"{uri.rstrip('/')}-{number}"
+
+
+def _epochs(uri: str) -> list[tuple[str, DeltaTable]]:
+    tables = []
+    for number in range(1, MAX_EPOCHS + 1):
+        address = epoch_uri(uri, number)
+        if not DeltaTable.is_deltatable(address):
+            break
+        tables.append((address, DeltaTable(address)))
+    return tables
+
+
+def _arms_filter(arms: Sequence[LiveArm], window: Window) -> pa.dataset.Expression | None:
+    wanted = None
+    for arm in arms:
+        span = Window.between(arm.from_time, arm.to_time).overlap(window)
+        if span.empty:
+            continue
+        rows = pc.field("arm") == arm.arm
+        if span.start is not None:  # the date is the partition: whole days are never opened
+            day = (span.start - timedelta(days=1)).date().isoformat()
+            rows &= (pc.field("date") >= day) & (pc.field("time") >= pa.scalar(span.start, _TIME))
+        if span.end is not None:
+            day = span.end.date().isoformat()
+            rows &= (pc.field("date") <= day) & (pc.field("time") < pa.scalar(span.end, _TIME))
+        wanted = rows if wanted is None else wanted | rows
+    return wanted
+
+
+def _decoded(table: pa.Table) -> pa.Table:
+    names = feature_columns(table.column_names)
+    table = table.rename_columns(
+        [FEATURE_PREFIX + names[name] if name in names else name for name in table.column_names]
+    )
+    return table.drop_columns(["date"]) if "date" in table.column_names else table
+
+
+def _united(tables: list[pa.Table]) -> pa.Table:
+    if len(tables) == 1:
+        return tables[0]
+    types: dict[str, pa.DataType] = {}
+    for table in tables:
+        for field in table.schema:
+            types[field.name] = _common(types.get(field.name, field.type), field.type)
+    schema = pa.schema(list(types.items()))
+    return pa.concat_tables([_cast(table, schema) for table in tables])
+
+
+def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    if one == other:
+        return one
+    both = (one, other)
+    if all(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) for kind in both):
+        return pa.float64()
+    return pa.string()
+
+
+def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = []
+    for field in schema:
+        if field.name not in table.column_names:
+            columns.append(pa.nulls(table.num_rows, field.type))
+            continue
+        column = table[field.name]
+        if pa.types.is_boolean(column.type) and pa.types.is_floating(field.type):
+            column = column.cast(pa.int8())
+        nested = pa.types.is_nested(column.type) and column.type != field.type
+        columns.append(
+            pa.array([None if cell is None else str(cell) for cell in column.to_pylist()], pa.string())
+            if nested
+            else column.cast(field.type)
+        )
+    return pa.table(columns, schema=schema)
+
+
+def _labels(uri: str) -> tuple[pa.Table, dict[str, int]]:
+    epochs = _epochs(uri)
+    labels = (
+        _united([table.to_pyarrow_dataset().to_table() for _, table in epochs])
+        if epochs
+        else _LABEL_SCHEMA.empty_table()
+    )
+    labels = _once(labels.sort_by([("ingest_time", "descending")]), ("request_id", "row"))
+    names = {"time": "label_time", "ingest_time": "label_ingest_time"}
+    labels = labels.rename_columns([names.get(name, name) for name in labels.column_names])
+    return labels, {address: table.version() for address, table in epochs}
+
+
+def _joined(rows: pa.Table, labels: pa.Table) -> pa.Table:
+    """Add the labels to the rows that have one, in the rows' order."""
+    keys = ["request_id", "row"]
+    left = rows.select(keys).append_column("at", pa.array(np.arange(rows.num_rows)))
+    right = labels.select(keys).append_column("label_at", pa.array(np.arange(labels.num_rows)))
+    pairs = left.join(right, keys, join_type="inner").sort_by("at")  # Arrow cannot join tables that hold lists
+    joined, found = rows.take(pairs["at"]), labels.drop_columns(keys).take(pairs["label_at"])
+    for name in found.column_names:
+        joined = joined.append_column(name, found[name])
+    return joined
+
+
+def _once(table: pa.Table, key: Sequence[str]) -> pa.Table:
+    """Keep the first row of each key."""
+    if table.num_rows == 0:
+        return table
+    numbered = table.select(list(key)).append_column("position", pa.array(np.arange(table.num_rows)))
+    first = numbered.group_by(list(key), use_threads=False).aggregate([("position", "min")])["position_min"]
+    if len(first) == table.num_rows:
+        return table
+    return table.take(pa.array(np.sort(first.to_numpy())))
