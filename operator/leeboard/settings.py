@@ -9,18 +9,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 PREFIX = "LEEBOARD_"
 
 
-def _words(value: object) -> object:
+def _words(value: Any) -> Any:
     """Read `a, b` as a list."""
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
 
-def _pairs(value: object) -> object:
+def _pairs(value: Any) -> Any:
     """Read `a=b, c=d` as a mapping."""
     words = _words(value)
-    return dict(word.split("=", 1) for word in words if "=" in word) if isinstance(words, list) else words
+    if not isinstance(words, list):
+        return words
+    if wrong := [word for word in words if "=" not in word]:
+        raise ValueError(f"{wrong[0]!r} is no name=value")
+    return dict(word.split("=", 1) for word in words)
 
 
-def _prefixes(value: object) -> object:
+def _prefixes(value: Any) -> Any:
     """Read `team-a=fraud-|risk-, team-b=flights` as lists of prefixes by namespace."""
     pairs = _pairs(value)
     if not isinstance(pairs, dict):
@@ -66,8 +70,9 @@ class Settings(BaseModel):
     """Version of Ray in the worker image; KubeRay chooses its probes by it."""
     cluster_selector: Pairs = {}
     """Labels of the standing RayCluster for jobs that name no cluster (`ray.io/cluster=pool`); empty: one per job."""
-    passed_variables: Words = ()
-    """Names of this process's environment variables that arms and jobs get too, such as MLFLOW_S3_ENDPOINT_URL."""
+    passed_environment: dict[str, str] = {}
+    """Environment variables that arms and jobs get too, such as MLFLOW_S3_ENDPOINT_URL. In the environment this is
+    the list of their names, and the values are this process's own. No secrets: those come by `envFromSecret`."""
     registry_poll_seconds: Annotated[float, Field(ge=1, le=3600)] = 30
     """How old a listing of the registry may be."""
     relist_seconds: Annotated[float, Field(ge=5, le=3600)] = 300
@@ -98,6 +103,9 @@ class Settings(BaseModel):
             for name in cls.model_fields
             if environment.get(variable := f"{PREFIX}{name.upper()}")
         }
+        if "passed_environment" in values:
+            names = [name for name in _words(values["passed_environment"]) if name in environment]
+            values["passed_environment"] = {name: environment[name] for name in names}
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -108,8 +116,3 @@ class Settings(BaseModel):
         """Say whether objects of a namespace may name a registered model."""
         prefixes = self.model_prefixes.get(namespace)
         return prefixes is None or any(model.startswith(prefix) for prefix in prefixes)
-
-    def passed_environment(self, environment: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return the variables that arms and jobs get beside their own, as they stand in this process."""
-        environment = os.environ if environment is None else environment
-        return {name: environment[name] for name in self.passed_variables if name in environment}
