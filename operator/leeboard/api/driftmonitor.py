@@ -211,7 +211,7 @@ class RaiseAfter(ApiModel):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            cel="(has(self.breaches) ? self.breaches : 2) <= (has(self.of) ? self.of : 3)",
+            cel="!has(self.breaches) || !has(self.of) || self.breaches <= self.of",  # the default, {}, is judged bare,
             message="breaches must not exceed of",
             holds=lambda raising: raising.breaches <= raising.of,
         ),

@@ -7,12 +7,14 @@ from pydantic import Field
 
 from leeboard.api.base import (
     ApiModel,
+    Bound,
     Duration,
     ElementName,
     ObjectName,
     Percent,
     Rule,
     Share,
+    cel_seconds,
     exactly_one,
     seconds,
 )
@@ -37,20 +39,34 @@ ModelVersion = Annotated[str, Field(pattern=r"^[1-9][0-9]*$", max_length=9)]
 RegisteredModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_. -]*[A-Za-z0-9])?$", max_length=128)]
 PromQuery = Annotated[str, Field(min_length=1, max_length=2048)]
 
-OWNED_BY_LEEBOARD = (
-    "model",
-    "containers",
-    "minReplicas",
-    "maxReplicas",
-    "canaryTrafficPercent",
-    "logger",
-    "labels",
-    "annotations",
-)
-"""PredictorSpec fields that Leeboard writes itself."""
+OWNED_BY_LEEBOARD = {
+    "model": "object",
+    "containers": "array",
+    "minReplicas": "integer",
+    "maxReplicas": "integer",
+    "canaryTrafficPercent": "integer",
+    "logger": "object",
+    "labels": "object",
+    "annotations": "object",
+}
+"""PredictorSpec fields that Leeboard writes itself, with their types: CEL sees only what is declared."""
 
-_OWNED_PROPERTIES: dict[str, Any] = {  # declared only so that CEL can see them
-    "properties": {name: {"type": "object", "x-kubernetes-preserve-unknown-fields": True} for name in OWNED_BY_LEEBOARD}
+_ANYTHING = {"x-kubernetes-preserve-unknown-fields": True}
+_REFUSED: dict[str, dict[str, Any]] = {
+    "object": {"type": "object", **_ANYTHING},
+    "array": {
+        "type": "array",
+        "items": {"type": "object", **_ANYTHING},
+        "maxItems": 16,
+        "x-kubernetes-list-type": "atomic",
+    },
+    "integer": {"type": "integer", "minimum": 0, "maximum": 1000},
+}
+_OWNED_PROPERTIES = {
+    "properties": {
+        name: {"description": "Refused: Leeboard writes it.", **_REFUSED[kind]}
+        for name, kind in OWNED_BY_LEEBOARD.items()
+    }
 }
 
 
@@ -73,7 +89,8 @@ class ModelSource(ApiModel):
             holds=lambda model: model.version is None or not model.members_set("alias", "candidateAlias"),
         ),
         Rule(
-            cel="(has(self.alias) ? self.alias : 'champion') != (has(self.candidateAlias) ? self.candidateAlias : 'challenger')",
+            cel="(has(self.alias) ? self.alias : 'champion') != "
+            "(has(self.candidateAlias) ? self.candidateAlias : 'challenger')",
             message="alias and candidateAlias must differ",
             holds=lambda model: model.stable_alias != model.challenger_alias,
         ),
@@ -126,7 +143,7 @@ class Replicas(ApiModel):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            cel="!has(self.max) || !has(self.min) || self.max >= self.min",
+            cel="!has(self.max) || self.max >= self.min",
             message="max must not be below min",
             holds=lambda replicas: replicas.max is None or replicas.max >= replicas.min,
         ),
@@ -153,7 +170,7 @@ class Serving(ApiModel):
             dict[str, Any],
             Field(
                 max_length=16,
-                json_schema_extra={"x-kubernetes-preserve-unknown-fields": True} | _OWNED_PROPERTIES,
+                json_schema_extra={**_ANYTHING, **_OWNED_PROPERTIES},
             ),
         ]
         | None
@@ -250,21 +267,20 @@ class OutOfDistribution(ApiModel):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            cel="!has(self.detector) || !has(self.detector.energy) || (has(self.input) && self.input == 'Logits')",
+            cel="!has(self.detector.energy) || self.input == 'Logits'",
             message="energy reads logits: set input: Logits",
             holds=lambda ood: ood.detector.energy is None or ood.input is DetectorInput.LOGITS,
         ),
         Rule(
-            cel="!has(self.detector) || !has(self.detector.maxSoftmax) || "
-            "(has(self.input) && self.input in ['Probabilities', 'Logits'])",
+            cel="!has(self.detector.maxSoftmax) || self.input in ['Probabilities', 'Logits']",
             message="maxSoftmax reads probabilities or logits: set input: Probabilities or Logits",
             holds=lambda ood: (
                 ood.detector.max_softmax is None or ood.input in {DetectorInput.PROBABILITIES, DetectorInput.LOGITS}
             ),
         ),
         Rule(
-            cel="!has(self.detector) || !(has(self.detector.mahalanobis) || has(self.detector.knn)) || "
-            "!has(self.input) || self.input in ['Instances', 'Features']",
+            cel="!(has(self.detector.mahalanobis) || has(self.detector.knn)) || "
+            "self.input in ['Instances', 'Features']",
             message="mahalanobis and knn read instances or features: set input: Instances or Features",
             holds=lambda ood: (
                 not ood.detector.members_set("mahalanobis", "knn")
@@ -379,9 +395,9 @@ class PromQl(ApiModel):
     query: PromQuery
     """PromQL; may name {{namespace}}, {{modelDeployment}}, {{stableArm}}, {{candidateArm}}, {{stableVersion}},
     {{candidateVersion}} and {{interval}} (the time since the step began)."""
-    min: float | None = None
+    min: Bound | None = None
     """The number must not be below it."""
-    max: float | None = None
+    max: Bound | None = None
     """The number must not be above it."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -467,9 +483,20 @@ class Rollout(ApiModel):
     scale_down_delay: Duration = "10m"
     """The old version's pods go so long after the bake."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.stages) || self.stages.all(s, !has(s.canary) || s.canary.steps.all(step, "
+            f"{cel_seconds('step.hold')} < {cel_seconds('self.progressDeadline')}))",
+            message="progressDeadline must be longer than the longest hold",
+            holds=lambda rollout: rollout.longest_hold() < seconds(rollout.progress_deadline),
+        ),
+    )
+
     def longest_hold(self) -> int:
         """Return the longest hold of any step in seconds."""
-        return max(seconds(step.hold) for stage in self.stages if stage.canary for step in stage.canary.steps)
+        return max(
+            (seconds(step.hold) for stage in self.stages if stage.canary for step in stage.canary.steps), default=0
+        )
 
 
 class GatewayRef(ApiModel):

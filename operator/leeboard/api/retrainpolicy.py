@@ -7,6 +7,7 @@ from pydantic import Field
 
 from leeboard.api.base import (
     ApiModel,
+    Bound,
     Duration,
     ElementName,
     Rule,
@@ -145,14 +146,16 @@ class Trainer(ApiModel):
 
     builtin: BuiltinTrainer | None = None
     """A trainer that comes with Leeboard."""
-    entrypoint: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", max_length=253)] | None = None
+    entrypoint: (
+        Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$", max_length=253)] | None
+    ) = None
     """Yours: package.module:function, of the form train(context) -> TrainedModel."""
     packages: (
         Annotated[list[Text], Field(max_length=50, json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
     ) = None
     """Python packages that the entrypoint needs, as pip takes them; or bring an image in `job`."""
     parameters: Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=64)] | None = None
-    """Parameters: of the estimator for refit (set by set_params, read as JSON where that works), or of the entrypoint."""
+    """Parameters of the estimator (set by set_params, read as JSON where that works) or of the entrypoint."""
     warm_start: WarmStart = WarmStart.NONE
     """None, Champion or LastRun."""
 
@@ -164,14 +167,14 @@ class Trainer(ApiModel):
             holds=lambda trainer: trainer.packages is None or trainer.entrypoint is not None,
         ),
         Rule(
-            cel="!has(self.builtin) || !has(self.builtin.refit) || !has(self.warmStart) || self.warmStart == 'None'",
+            cel="!has(self.builtin) || !has(self.builtin.refit) || self.warmStart == 'None'",
             message="refit starts from scratch: use partialFit or an entrypoint for a warm start",
             holds=lambda trainer: (
                 trainer.builtin is None or trainer.builtin.refit is None or trainer.warm_start is WarmStart.NONE
             ),
         ),
         Rule(
-            cel="!has(self.builtin) || !has(self.builtin.partialFit) || (has(self.warmStart) && self.warmStart != 'None')",
+            cel="!has(self.builtin) || !has(self.builtin.partialFit) || self.warmStart != 'None'",
             message="partialFit goes on from a model: set warmStart: Champion or LastRun",
             holds=lambda trainer: (
                 trainer.builtin is None
@@ -225,7 +228,7 @@ class Gate(ApiModel):
     """Name of the gate."""
     metric: MetricName
     """accuracy, balanced_accuracy, f1, roc_auc, average_precision, log_loss, brier, mae, rmse or r2."""
-    min: float | None = None
+    min: Bound | None = None
     """The challenger's metric must reach it (for losses: must not be above it)."""
     min_gain_over_champion: Annotated[float, Field(ge=-1000, le=1000)] | None = None
     """The challenger must be better than the champion by so much."""
@@ -277,7 +280,7 @@ class RetrainPolicySpec(ApiModel):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            cel="!has(self.level.manual) || !has(self.trainer.warmStart) || self.trainer.warmStart == 'None'",
+            cel="!has(self.level.manual) || self.trainer.warmStart == 'None'",
             message="a manual level starts from scratch: warmStart needs continual",
             holds=lambda spec: spec.level.manual is None or spec.trainer.warm_start is WarmStart.NONE,
         ),
@@ -322,9 +325,9 @@ class ActiveRun(ApiModel):
     """MLflow run, once it is finished."""
     version: ModelVersion | None = None
     """The version that it registered; from then on the rollout decides."""
-    metrics: dict[str, float] = {}
+    metrics: Annotated[dict[str, float], Field(max_length=40)] = {}
     """The challenger's metrics on the holdout."""
-    champion_metrics: dict[str, float] = {}
+    champion_metrics: Annotated[dict[str, float], Field(max_length=40)] = {}
     """The champion's metrics on the same rows."""
     challenger_set: bool = False
     """Whether the registry's candidate alias has been set to the version."""

@@ -57,7 +57,7 @@ class DatasetRef(ApiModel):
     """Where the table lies: a folder, a file or an object store's URI."""
     format: DatasetFormat = DatasetFormat.PARQUET
     """Delta, Parquet or Csv."""
-    version: Annotated[int, Field(ge=0)] | None = None
+    version: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
     """Version of a Delta table; left out: the newest."""
     timestamp_column: ColumnName | None = None
     """Column with the time of each row."""
@@ -81,7 +81,7 @@ class Schedule(ApiModel):
 
     every: Duration | None = None
     """Length of the grid's step, counted from the epoch; at least 10s."""
-    cron: Annotated[str, Field(pattern=r"^\S+ \S+ \S+ \S+ \S+$", max_length=100)] | None = None
+    cron: Annotated[str, Field(pattern=r"^[0-9A-Za-z*/,#-]+( [0-9A-Za-z*/,#-]+){4}$", max_length=100)] | None = None
     """Five cron fields: minute, hour, day of month, month, day of week."""
     time_zone: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+/-]+$", max_length=64)] | None = None
     """Time zone of `cron` (IANA name); left out: UTC."""
@@ -134,7 +134,9 @@ class RayClusterShape(ApiModel):
     """GPUs of each worker."""
     node_selector: Annotated[dict[str, Text], Field(max_length=16)] | None = None
     """Labels that the nodes must have."""
-    tolerations: Annotated[list[Toleration], Field(max_length=16)] | None = None
+    tolerations: (
+        Annotated[list[Toleration], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
+    ) = None
     """Taints that the pods tolerate."""
     service_account_name: ObjectName | None = None
     """Service account of the pods; its token is never mounted."""
