@@ -535,7 +535,8 @@ class ModelDeploymentSpec(ApiModel):
     logging: Logging = Logging()
     """What of the traffic is logged."""
     rollout: Rollout = Rollout()
-    """How a new version comes in."""
+    """How a new version comes in: each stage in order, watched by the analysis, then promoted and baked.
+    Durations are one number and one unit: 90s, 10m, 6h, 14d."""
     routing: Routing = Routing()
     """Where requests come in."""
     job: JobTemplate = JobTemplate()

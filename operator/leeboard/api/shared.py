@@ -18,7 +18,8 @@ from leeboard.api.base import (
 Text = Annotated[str, Field(min_length=1, max_length=253)]
 Uri = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9+.-]*:/.+$|^/.+$", min_length=2, max_length=1024)]
 ColumnName = Annotated[str, Field(min_length=1, max_length=128)]
-Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", max_length=20)]
+QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
+Quantity = Annotated[str, Field(pattern=QUANTITY_PATTERN, max_length=20)]
 
 
 class ModelDeploymentRef(ApiModel):

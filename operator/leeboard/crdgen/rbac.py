@@ -1,0 +1,70 @@
+"""Exactly what the operator may do, each with its reason; nothing of it touches a Secret or a Pod."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from leeboard.api import GROUP
+from leeboard.crdgen.kinds import KINDS
+
+READ = ("get", "list", "watch")
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Verbs on some resources of one API group."""
+
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    reason: str
+    """Why the operator needs them."""
+
+    def rule(self) -> dict[str, Any]:
+        """Return it as a ClusterRole writes it."""
+        return {"apiGroups": [self.group], "resources": list(self.resources), "verbs": list(self.verbs)}
+
+
+_PLURALS = tuple(kind.plural for kind in KINDS)
+
+GRANTS = (
+    Grant(GROUP, _PLURALS, READ, "what people want; only they write it"),
+    Grant(GROUP, tuple(f"{plural}/status" for plural in _PLURALS), ("update",), "what was observed, written whole"),
+    Grant(
+        "serving.kserve.io",
+        ("inferenceservices",),
+        (*READ, "create", "patch", "delete"),
+        "arms: made once, scaled in place, deleted when a rollout is over",
+    ),
+    Grant(
+        "serving.kserve.io",
+        ("servingruntimes",),
+        (*READ, "create", "patch"),
+        "Leeboard's own runtime, made where an arm needs it and kept",
+    ),
+    Grant(
+        "gateway.networking.k8s.io",
+        ("httproutes",),
+        (*READ, "create", "patch", "delete"),
+        "the route that weighs the arms",
+    ),
+    Grant("ray.io", ("rayjobs",), (*READ, "create", "delete"), "jobs: made once, never edited, pruned"),
+    Grant("apps", ("deployments",), READ, "whether an arm's pods are there: readiness alone does not say"),
+    Grant("events.k8s.io", ("events",), ("create",), "what happened, told where people look for it"),
+    Grant(
+        "apiextensions.k8s.io",
+        ("customresourcedefinitions",),
+        READ,
+        "whether the neighbours are installed, and whether the API that is served has every field of ours",
+    ),
+    Grant("", ("namespaces",), ("list", "watch"), "which namespaces there are to watch"),
+)
+
+
+def cluster_role() -> dict[str, Any]:
+    """Return the operator's ClusterRole."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "leeboard", "labels": {"app.kubernetes.io/part-of": "leeboard"}},
+        "rules": [grant.rule() for grant in GRANTS],
+    }
