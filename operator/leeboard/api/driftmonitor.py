@@ -16,6 +16,7 @@ from leeboard.api.base import (
 )
 from leeboard.api.modeldeployment import NoParameters
 from leeboard.api.shared import (
+    ArmSpans,
     ColumnName,
     Conditions,
     DatasetRef,
@@ -332,6 +333,10 @@ class MonitorJob(ApiModel):
     """Hash of the request document."""
     started_time: Timestamp
     """When it was made."""
+    observed: bool = False
+    """Whether the RayJob has been seen: from then on its absence means that it vanished."""
+    retry_time: Timestamp | None = None
+    """After a failed attempt: the RayJob is not made before."""
 
 
 class Episode(ApiModel):
@@ -368,6 +373,8 @@ class DriftMonitorStatus(ApiModel):
     """Quiet windows in a row."""
     last_alert_time: Timestamp | None = None
     """When an Event was last written."""
+    live_arms: ArmSpans = []
+    """Arms whose rows a window can still hold."""
     history: Annotated[
         list[MonitorRun], Field(max_length=10, json_schema_extra={"x-kubernetes-list-type": "atomic"})
     ] = []

@@ -15,6 +15,7 @@ from leeboard.api.base import (
 )
 from leeboard.api.modeldeployment import ModelVersion, NoParameters
 from leeboard.api.shared import (
+    ArmSpans,
     Conditions,
     DatasetRef,
     DriftMonitorRef,
@@ -296,6 +297,8 @@ class FiredTrigger(ApiModel):
     """Identity of the fact: episode, mark, token."""
     count: Annotated[int, Field(ge=1)]
     """How often the fact has started a run, this one included."""
+    generation: Annotated[int, Field(ge=0)] = 0
+    """Generation of the spec under which it fired: a changed spec lets a fact that was given up fire again."""
     message: Message = ""
     """The fact in a sentence."""
 
@@ -331,6 +334,12 @@ class ActiveRun(ApiModel):
     """The champion's metrics on the same rows."""
     challenger_set: bool = False
     """Whether the registry's candidate alias has been set to the version."""
+    observed: bool = False
+    """Whether the RayJob has been seen: from then on its absence means that it vanished."""
+    retry_time: Timestamp | None = None
+    """After a failed attempt: the RayJob is not made before."""
+    label_rows: Annotated[int, Field(ge=0)] | None = None
+    """Labelled rows that the log held when the run started."""
 
 
 class RunOutcome(StrEnum):
@@ -397,6 +406,8 @@ class RetrainPolicyStatus(ApiModel):
     """Labelled rows of the log that the last run had seen."""
     next_run_time: Timestamp | None = None
     """Earliest time of the next run, when something waits for it."""
+    live_arms: ArmSpans = []
+    """Arms whose rows the data window can still hold."""
     handled_actions: Annotated[
         list[HandledAction], Field(max_length=8, json_schema_extra={"listMapKeys": ["name"]})
     ] = []

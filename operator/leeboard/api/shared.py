@@ -218,6 +218,22 @@ Timestamp = Annotated[str, Field(max_length=32, json_schema_extra={"format": "da
 Message = Annotated[str, Field(max_length=1024)]
 
 
+class ArmSpan(ApiModel):
+    """An arm that was live, and from when to when: its rows count even after it is gone."""
+
+    arm: Text
+    """Its InferenceService."""
+    version: Annotated[str, Field(max_length=9)]
+    """Its version."""
+    from_time: Timestamp
+    """First instant at which it was in the route."""
+    to_time: Timestamp | None = None
+    """When it was seen to be out of the route; left out: it still is in it."""
+
+
+ArmSpans = Annotated[list[ArmSpan], Field(max_length=64, json_schema_extra={"x-kubernetes-list-type": "atomic"})]
+
+
 class ObjectMeta(ApiModel):
     """The part of an object's metadata that decisions read."""
 
