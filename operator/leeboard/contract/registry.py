@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from leeboard.contract.jobs import JobReport
+
+Row = dict[str, Any] | list[Any]
+"""A model's input: values by column, or in the order of the signature."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from leeboard.api.modeldeployment import RegistryWrite
-from leeboard.contract.registry import RegisteredModel, ReportedRun
+from leeboard.contract.registry import RegisteredModel, ReportedRun, Row
 from leeboard.contract.serving import TableState
 from leeboard.control.clock import Clock
 from leeboard.settings import Settings
@@ -76,7 +76,7 @@ class Registry(Protocol):
     async def download_uri(self, name: str, version: str) -> str:
         """Return the URI from which the version's files are fetched."""
 
-    async def input_example(self, name: str, version: str) -> list[dict[str, Any]]:
+    async def input_example(self, name: str, version: str) -> list[Row]:
         """Return one or a few rows that the version can answer: its input example, else made from its signature.
 
         Empty when the version has neither.
@@ -109,7 +109,7 @@ class Collector(Protocol):
 class Arms(Protocol):
     """The arms themselves."""
 
-    async def predict(self, address: str, model: str, protocol: str, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    async def predict(self, address: str, model: str, protocol: str, rows: Sequence[Row]) -> str | None:
         """Ask for one real prediction (`protocol`: v1 or v2; `address`: http://host[:port]).
 
         Returns:

@@ -1,0 +1,65 @@
+"""Prometheus: one question, one number."""
+
+import math
+from typing import Any
+
+import requests
+from prometheus_api_client import PrometheusApiClientException, PrometheusConnect
+from urllib3.util.retry import Retry
+
+from leeboard.api.errors import TransientError
+from leeboard.services.threads import Threads
+
+
+class PrometheusMetrics:
+    """Answers PromQL by a Prometheus server.
+
+    Args:
+        url: Address of the server.
+        timeout: Longest wait for an answer, seconds.
+    """
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._url = url.rstrip("/")
+        self._timeout = timeout
+        # The pass backs off; a retry here would only hold a thread.
+        self._client = PrometheusConnect(url=self._url, retry=Retry(total=0), timeout=timeout)
+        self._threads = Threads("prometheus")
+
+    async def query(self, promql: str) -> float | None:
+        """Return the one number that a query answers; None: no data, or not a number.
+
+        Raises:
+            TransientError: Prometheus is away, or cannot answer the query.
+        """
+        try:
+            answer = await self._threads.call(self._timeout + 1, self._client.custom_query, promql)
+        except PrometheusApiClientException as error:
+            raise TransientError(
+                f"Prometheus at {self._url} cannot answer the query: {str(error)[:300]}", "QueryFailed"
+            ) from None
+        except (requests.RequestException, OSError, ValueError, KeyError) as error:
+            raise TransientError(
+                f"Prometheus at {self._url} does not answer ({type(error).__name__}): "
+                "see whether it runs and whether LEEBOARD_PROMETHEUS_URL names it",
+                "PrometheusUnavailable",
+            ) from None
+        return _number(answer, promql)
+
+    def close(self) -> None:
+        """Give back threads and connections."""
+        self._threads.close()
+        self._client.close()
+
+
+def _number(answer: list[Any], promql: str) -> float | None:
+    if not answer:
+        return None
+    if isinstance(answer[0], dict):
+        if len(answer) > 1:
+            raise TransientError(
+                f"the query answers {len(answer)} series, not one number; sum or select: {promql[:200]}", "QueryFailed"
+            )
+        answer = answer[0]["value"]
+    value = float(answer[1])
+    return None if math.isnan(value) else value

@@ -1,0 +1,251 @@
+"""The model registry: MLflow, asked through its client in threads, one listing for all who ask."""
+
+import asyncio
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any, TypeVar
+
+import mlflow.artifacts
+import requests
+import yaml
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from leeboard.api.errors import TransientError
+from leeboard.api.modeldeployment import RegistryWrite
+from leeboard.contract import tags
+from leeboard.contract.jobs import REPORT_BY_KIND
+from leeboard.contract.registry import ModelVersion, RegisteredModel, ReportedRun, Row
+from leeboard.services import examples
+from leeboard.services.threads import Threads
+
+T = TypeVar("T")
+
+_PAGE = 1000
+_MAX_PAGES = 1000
+_FAILURE_LASTS = 5.0
+"""Seconds for which a failed listing is not tried again: many passes ask at once."""
+_MISSING = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
+_REPORT_HTML_KINDS = ("drift", "retrain")
+
+logger = logging.getLogger(__name__)
+
+
+class MlflowRegistry:
+    """MLflow's tracking server and registry.
+
+    Args:
+        tracking_uri: Address of the server.
+        poll_seconds: How old the listing may be.
+        timeout: Longest wait for one answer, seconds.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self, tracking_uri: str, poll_seconds: float, timeout: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._uri = tracking_uri.rstrip("/")
+        self._poll = poll_seconds
+        self._timeout = timeout
+        self._clock = clock
+        # The client's own patience is minutes; a pass backs off instead. It reads these at each request.
+        os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(timeout)))
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        mlflow.set_tracking_uri(self._uri)
+        self._client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
+        self._threads = Threads("mlflow")
+        self._models: dict[str, RegisteredModel] = {}
+        self._listed: float | None = None
+        self._failed: tuple[float, TransientError] | None = None
+        self._listing = asyncio.Lock()
+        self._writing: dict[str, asyncio.Lock] = {}
+        self._examples: dict[tuple[str, str], list[Row]] = {}
+
+    async def model(self, name: str) -> RegisteredModel | None:
+        """Return the model as of the last listing; None: no such model. Raises TransientError."""
+        async with self._listing:
+            if self._listed is None or self._clock() - self._listed >= self._poll:
+                await self._list()
+            return self._models.get(name)
+
+    async def refresh(self, name: str) -> RegisteredModel | None:
+        """Return the model as it stands now. Raises TransientError."""
+        model = await self._call(self._read, name)
+        if model is None:
+            self._models.pop(name, None)
+        else:
+            self._models[name] = model
+        return model
+
+    async def download_uri(self, name: str, version: str) -> str:
+        """Return the URI from which the version's files are fetched. Raises TransientError."""
+        return str(await self._call(self._client.get_model_version_download_uri, name, version))
+
+    async def input_example(self, name: str, version: str) -> list[Row]:
+        """Return rows that the version can answer; empty when it has neither example nor signature.
+
+        Raises:
+            TransientError: MLflow is away.
+        """
+        key = (name, version)
+        if key not in self._examples:
+            if len(self._examples) >= _PAGE:
+                self._examples.clear()
+            self._examples[key] = await self._call(self._read_example, name, version)
+        return self._examples[key]
+
+    async def write(self, name: str, write: RegistryWrite) -> RegisteredModel | None:
+        """Make one write, one at a time per model, and return the model as read again. Raises TransientError."""
+        async with self._writing.setdefault(name, asyncio.Lock()):
+            await self._call(self._write, name, write)
+            return await self.refresh(name)
+
+    async def claim(self, name: str, alias: str, owner: str) -> RegisteredModel | None:
+        """Record the owner of an alias, unless someone else is recorded, and return the model.
+
+        Raises:
+            TransientError: MLflow is away.
+        """
+        async with self._writing.setdefault(name, asyncio.Lock()):
+            model = await self.refresh(name)
+            if model is None or tags.owner(alias) in model.tags:
+                return model
+            await self._call(self._client.set_registered_model_tag, name, tags.owner(alias), owner)
+            return await self.refresh(name)
+
+    async def report(self, experiment: str, request_hash: str, kind: str) -> ReportedRun | None:
+        """Return the finished run that answers a request; None: not yet. Raises TransientError."""
+        return await self._call(self._find_report, experiment, request_hash, kind)
+
+    def close(self) -> None:
+        """Give back the threads."""
+        self._threads.close()
+
+    async def _list(self) -> None:
+        if self._failed is not None and self._clock() - self._failed[0] < min(_FAILURE_LASTS, self._poll):
+            raise self._failed[1]
+        try:
+            self._models = await self._call(self._read_all)
+        except TransientError as error:
+            self._failed = (self._clock(), error)
+            raise
+        self._failed, self._listed = None, self._clock()
+
+    async def _call(self, function: Callable[..., T], *arguments: Any) -> T:
+        try:
+            # Several requests may stand behind one call.
+            return await self._threads.call(4 * self._timeout, function, *arguments)
+        except (MlflowException, requests.RequestException, OSError) as error:
+            raise TransientError(self._sentence(error), "RegistryUnavailable") from error
+
+    def _sentence(self, error: Exception) -> str:
+        text = str(error)
+        if "Invalid Host header" in text:
+            return (
+                f"MLflow at {self._uri} refuses the host name by which it is asked (403 Invalid Host header): "
+                "add it to MLFLOW_SERVER_ALLOWED_HOSTS of the MLflow server"
+            )
+        if isinstance(error, MlflowException) and "Max retries exceeded" not in text and "Connection" not in text:
+            return f"MLflow at {self._uri} answers with an error: {_first_line(text)}"
+        return f"MLflow at {self._uri} does not answer: see whether it runs and whether LEEBOARD_TRACKING_URI names it"
+
+    def _read_all(self) -> dict[str, RegisteredModel]:
+        models = {model.name: _model(model) for model in _pages(self._client.search_registered_models)}
+        versions: dict[str, dict[str, ModelVersion]] = {}
+        for version in _pages(self._client.search_model_versions):
+            versions.setdefault(version.name, {})[str(version.version)] = _version(version)
+        return {name: replace(model, versions=versions.get(name, {})) for name, model in models.items()}
+
+    def _read(self, name: str) -> RegisteredModel | None:
+        try:
+            model = _model(self._client.get_registered_model(name))
+        except MlflowException as error:
+            if error.error_code in _MISSING:
+                return None
+            raise
+        named = f"name='{name}'"
+        found = _pages(lambda **page: self._client.search_model_versions(named, **page))
+        return replace(model, versions={str(version.version): _version(version) for version in found})
+
+    def _write(self, name: str, write: RegistryWrite) -> None:
+        try:
+            if write.set_alias is not None:
+                self._client.set_registered_model_alias(name, write.set_alias, write.version)
+            if write.delete_alias is not None:
+                model = self._client.get_registered_model(name)
+                if str(model.aliases.get(write.delete_alias)) == write.version:
+                    self._client.delete_registered_model_alias(name, write.delete_alias)
+            if write.tag is not None and write.tag_value is not None:
+                self._client.set_model_version_tag(name, write.version, write.tag, write.tag_value)
+            elif write.tag is not None and write.tag in self._client.get_model_version(name, write.version).tags:
+                self._client.delete_model_version_tag(name, write.version, write.tag)
+        except MlflowException as error:
+            if error.error_code not in _MISSING:
+                raise
+            # Nothing will ever be written about a version that is gone.
+            logger.warning("version %s of %s is gone from the registry; nothing was written", write.version, name)
+
+    def _read_example(self, name: str, version: str) -> list[Row]:
+        root = self._client.get_model_version_download_uri(name, version).rstrip("/")
+        document = yaml.safe_load(mlflow.artifacts.load_text(f"{root}/MLmodel"))
+        path = examples.example_path(document)
+        rows: list[Row] = []
+        if path is not None:
+            rows = examples.rows_of_example(mlflow.artifacts.load_dict(f"{root}/{PurePosixPath(path)}"))
+        return rows or examples.row_of_signature(document)
+
+    def _find_report(self, experiment: str, request_hash: str, kind: str) -> ReportedRun | None:
+        found = self._client.get_experiment_by_name(experiment)
+        if found is None or not re.fullmatch(r"[0-9a-f]+", request_hash):
+            return None
+        runs = self._client.search_runs(
+            [found.experiment_id],
+            f"tags.`{tags.REQUEST}` = '{request_hash}' and attributes.status = 'FINISHED'",
+            max_results=1,
+            order_by=["attributes.start_time ASC"],
+        )
+        if not runs:
+            return None
+        root = runs[0].info.artifact_uri.rstrip("/")
+        report = REPORT_BY_KIND[kind].model_validate(mlflow.artifacts.load_dict(f"{root}/report.json"))
+        page = "report.html" if kind in _REPORT_HTML_KINDS else "report.json"
+        return ReportedRun(run_id=runs[0].info.run_id, report=report, report_uri=f"{root}/{page}")
+
+
+def _pages(search: Callable[..., Any]) -> list[Any]:
+    found: list[Any] = []
+    token = None
+    for _ in range(_MAX_PAGES):
+        page = search(max_results=_PAGE, page_token=token)
+        found.extend(page)
+        token = page.token
+        if not token:
+            break
+    return found
+
+
+def _model(model: Any) -> RegisteredModel:
+    aliases: Mapping[str, Any] = model.aliases or {}
+    return RegisteredModel(
+        name=model.name,
+        aliases={alias: str(version) for alias, version in aliases.items()},
+        tags=dict(model.tags or {}),
+    )
+
+
+def _version(version: Any) -> ModelVersion:
+    return ModelVersion(
+        version=str(version.version),
+        tags=dict(version.tags or {}),
+        ready=version.status == "READY",
+        run_id=version.run_id or "",
+    )
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0][:300] if text.strip() else "no message"
