@@ -24,7 +24,7 @@ async def start_prometheus(
         processes: whose child it becomes.
         folder: where its configuration and data go.
         targets: folder of `*.json` files, each a list of `{"targets": ["host:port"], "labels": {...}}`; a file that
-            comes, changes or goes is noticed within a second. The label `__metrics_path__` replaces `/metrics`.
+            comes, changes or goes counts within six seconds. The label `__metrics_path__` replaces `/metrics`.
         interval: how often each target is scraped.
         say: is told what is downloaded or built when the program is missing.
 

@@ -271,7 +271,7 @@ class Stack:
             "LEEBOARD_GATEWAY_NAME": "sandbox",
             "LEEBOARD_GATEWAY_NAMESPACE": "default",
             "LEEBOARD_DOMAIN": DOMAIN,
-            "LEEBOARD_RAY_CLUSTER": RAY_CLUSTER,
+            "LEEBOARD_CLUSTER_SELECTOR": f"ray.io/cluster={RAY_CLUSTER}",
             "LEEBOARD_REGISTRY_POLL_SECONDS": "2",
             "LEEBOARD_METRICS_PORT": str(self.operator_metrics_port),
             "LEEBOARD_HEALTH_PORT": str(self._health_port),
@@ -293,6 +293,12 @@ class Stack:
     async def kill_operator(self) -> None:
         """End the operator as kill -9 does."""
         await self.operator.kill()
+
+    def save_logs(self, folder: Path) -> None:
+        """Copy all logs, for someone who must find out what went wrong."""
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.supervisor.logs, folder)
+        shutil.copytree(self.plane.folder / "logs", folder, dirs_exist_ok=True)
 
     async def stop(self) -> None:
         """Stop everything; nothing is left behind but the logs of a folder that was given."""

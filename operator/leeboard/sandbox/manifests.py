@@ -1,0 +1,89 @@
+"""The flights example's three manifests, with days made seconds so that a year passes in minutes."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Manifest = dict[str, Any]
+
+_SHORT: dict[str, Manifest] = {
+    "ModelDeployment": {
+        "rollout": {
+            "stages": [
+                {
+                    "name": "canary",
+                    "canary": {"steps": [{"weight": 20, "hold": "6s"}, {"weight": 50, "hold": "6s"}]},
+                }
+            ],
+            "analysis": {
+                "interval": "2s",
+                "metrics": [
+                    {"name": "errors", "errorRate": {"max": 0.02}, "minSamples": 8},
+                    {"name": "latency", "latency": {"quantile": 0.9, "maxRatioToStable": 5}, "minSamples": 8},
+                    {"name": "strangers", "outOfDistributionRate": {"maxRatioToStable": 3}, "minSamples": 8},
+                ],
+            },
+            "progressDeadline": "3m",
+            "bake": "6s",
+            "scaleDownDelay": "2s",
+        },
+    },
+    "DriftMonitor": {
+        "schedule": {"every": "10s"},
+        "window": {"duration": "10s", "lag": "2s", "minRows": 1500, "maxRows": 200_000},
+        "alerting": {"raiseAfter": {"breaches": 2, "of": 3}, "clearAfter": 2, "cooldown": "30s"},
+        "job": {"activeDeadline": "3m", "preRunningDeadline": "2m"},
+    },
+    "RetrainPolicy": {
+        "level": {
+            "continual": {
+                "triggers": [
+                    {"name": "drift", "drift": {"driftMonitorRef": {"name": "flights"}}},
+                    {"name": "volume", "volume": {"newLabelledRows": 250_000}},
+                    {"name": "age", "time": {"maxAge": "10m"}},
+                ],
+                "minInterval": "30s",
+            }
+        },
+        "data": {"window": {"duration": "40s"}},
+        "evaluation": {"backtest": {"folds": 3, "horizon": "6s", "scheme": "Expanding"}},
+        "budget": {"maxRunsPerDay": 20, "stopAfterRejections": 5},
+        "job": {"activeDeadline": "3m", "preRunningDeadline": "2m"},
+    },
+}
+
+
+def example_folder() -> Path:
+    """Find the flights example: in the checkout, or in the installed package."""
+    for folder in (Path(__file__).parents[3] / "docs" / "examples" / "flights", Path(__file__).parent / "flights"):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError("the flights example is missing: install Leeboard anew")
+
+
+def manifests(namespace: str) -> list[Manifest]:
+    """Read the example's manifests and shorten their durations."""
+    documents = [
+        document
+        for path in sorted(example_folder().glob("*.yaml"))
+        for document in yaml.safe_load_all(path.read_text())
+        if document
+    ]
+    return [
+        {
+            **document,
+            "metadata": {**document["metadata"], "namespace": namespace},
+            "spec": merged(document["spec"], _SHORT[document["kind"]]),
+        }
+        for document in documents
+    ]
+
+
+def merged(base: Manifest, changes: Manifest) -> Manifest:
+    """Merge nested mappings; lists and values are replaced."""
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
+    return result

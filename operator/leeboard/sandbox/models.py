@@ -1,0 +1,113 @@
+"""The models that a data scientist brings to the sandbox: the first one, and one that is broken.
+
+Run as `python -m leeboard.sandbox.models first|broken FLIGHTS.parquet`; prints the registered version.
+"""
+
+import hashlib
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import mlflow.sklearn
+import numpy as np
+import pandas as pd
+from mlflow.models import infer_signature
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from leeboard.contract import tags
+from leeboard.sandbox.flights import CATEGORICAL, FEATURES, LABEL
+
+MODEL = "flights"
+
+
+def first_model() -> Pipeline:
+    """Make the untrained first model: boosted trees over numbers and one-hot categories."""
+    columns = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), list(CATEGORICAL)), remainder="passthrough"
+    )
+    return make_pipeline(columns, HistGradientBoostingClassifier(max_iter=60, learning_rate=0.08, random_state=0))
+
+
+class Moody(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier that looks fine offline, and answers slowly and often not at all once it serves."""
+
+    def __init__(self, classifier: Pipeline, pause: float = 0.15, failing: float = 0.3) -> None:
+        self.classifier = classifier
+        self.pause = pause
+        self.failing = failing
+        self.classes_ = classifier.classes_
+
+    def fit(self, _rows: Any, _labels: Any) -> "Moody":
+        """Do nothing: the classifier inside is fitted."""
+        return self
+
+    def predict(self, rows: pd.DataFrame) -> np.ndarray:
+        """Predict, in a bad mood."""
+        self._be_moody(rows)
+        return np.asarray(self.classifier.predict(rows))
+
+    def predict_proba(self, rows: pd.DataFrame) -> np.ndarray:
+        """Predict probabilities, in a bad mood."""
+        self._be_moody(rows)
+        return np.asarray(self.classifier.predict_proba(rows))
+
+    def _be_moody(self, rows: pd.DataFrame) -> None:
+        time.sleep(self.pause)  # this model's fault, to be noticed by the latency
+        digest = hashlib.sha256(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes()).digest()
+        if digest[0] < 256 * self.failing:
+            raise RuntimeError("the feature store did not answer")
+
+
+def register(model: Any, table: pd.DataFrame, trained_until: str) -> str:
+    """Log and register a model with its lineage, and return its version.
+
+    Args:
+        model: fitted, takes the features by name.
+        table: the rows it was trained on, label included.
+        trained_until: RFC 3339 time; no row at or after it was trained on.
+    """
+    mlflow.set_experiment("flights")
+    features = table[list(FEATURES)]
+    with mlflow.start_run() as run:
+        folder = Path("training-data")
+        local = Path(f"/tmp/leeboard-{run.info.run_id}.parquet")  # noqa: S108 (named by the run)
+        table[[*FEATURES, LABEL]].to_parquet(local, index=False)
+        mlflow.log_artifact(str(local), str(folder))
+        local.unlink()
+        info = mlflow.sklearn.log_model(
+            model,
+            name="model",
+            signature=infer_signature(features.head(100), np.asarray([0, 1])),
+            input_example=features.head(1),
+            serialization_format="cloudpickle",
+            pip_requirements=["scikit-learn"],
+        )
+        data = {
+            "uri": mlflow.get_artifact_uri(f"{folder}/{local.name}"),
+            "format": "Parquet",
+            "labelColumn": LABEL,
+        }
+    lineage = {tags.TRAINING_DATA: json.dumps(data), tags.TRAINING_CUTOFF: trained_until}
+    version = mlflow.register_model(info.model_uri, MODEL, tags=lineage)
+    return str(version.version)
+
+
+def main() -> None:
+    """Train and register what was asked for."""
+    kind, path = sys.argv[1:3]
+    table = pd.read_parquet(path)
+    model: Any = first_model().fit(table[list(FEATURES)], table[LABEL])
+    if kind == "broken":
+        model = Moody(model)
+    print(register(model, table, "2013-02-01T00:00:00Z"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,405 @@
+"""The demonstration: a year of flights, three manifests, and a model that is kept on course.
+
+Every claim is observed in Kubernetes, in MLflow or in the traffic itself; the exit status says whether all held.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pandas as pd
+from rich.console import Console
+
+from leeboard.sandbox import flights, manifests
+from leeboard.sandbox.closing import Closing
+from leeboard.sandbox.flights import Flights
+from leeboard.sandbox.processes import Child, until
+from leeboard.sandbox.replay import Replay
+from leeboard.sandbox.stack import DOMAIN, Stack
+from leeboard.sandbox.story import Story
+from leeboard.sandbox.watch import DEPLOYMENTS, MONITORS, POLICIES, Document, Watch, condition
+
+MODEL = "flights"
+NAMESPACE = "default"
+HOST = f"{MODEL}.{NAMESPACE}.{DOMAIN}"
+REPORTS = Path("build/demo")
+
+T = TypeVar("T")
+
+
+class Scenario:
+    """One run of the demonstration."""
+
+    def __init__(self, stack: Stack, story: Story, watch: Watch, data: Flights, folder: Path) -> None:
+        self.stack = stack
+        self.story = story
+        self.watch = watch
+        self.data = data
+        self.folder = folder
+        year = data.between("2013-02-01", "2014-01-01")
+        self.replay = Replay(
+            year, gateway=stack.gateway.url, host=HOST, collector=stack.collector_url, deployment=MODEL
+        )
+        self.shares: list[tuple[str, int, float]] = []
+        """(version, weight, share that the traffic showed) of each canary step."""
+        self.told_runs: set[str] = set()
+        self._year: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Tell the whole story."""
+        await self.first_deployment()
+        await self.strangers()
+        self._year = asyncio.create_task(self.replay.run())
+        try:
+            await self.drift()
+            await self.retraining()
+            await self.canary(killing=False)
+            await self.broken_candidate()
+            await self.second_canary()
+            await self.rest_of_the_year()
+        finally:
+            self._year.cancel()
+            await asyncio.gather(self._year, return_exceptions=True)
+            await self.replay.close()
+
+    async def first_deployment(self) -> None:
+        """A model trained on January becomes champion, and three manifests are applied."""
+        self.story.chapter("1 · A model trained on January, three manifests")
+        version = await self.train("first")
+        await self.watch.set_alias(MODEL, "champion", version)
+        self.story.say(f"MLflow: version {version} of {MODEL!r}, trained on January, is the champion")
+        for manifest in manifests.manifests(NAMESPACE):
+            await self.watch.apply(manifest)
+            self.story.say(f"kubectl apply: {manifest['kind']} {manifest['metadata']['name']}")
+        status = await self.wait(self._ready, "the model to answer", within=180)
+        self.story.claim(
+            f"version {status['stable']['version']} answers at {status['url']} (through {self.stack.gateway.url})",
+            holds=condition(status, "Available").get("status") == "True",
+        )
+
+    async def train(self, kind: str) -> str:
+        """Train and register a model as a data scientist would, and return its version."""
+        table = self.folder / "january.parquet"
+        if not table.exists():
+            self.data.between("2013-01-01", "2013-02-01").to_parquet(table, index=False)
+        log = self.stack.supervisor.logs / f"train-{kind}.log"
+        command = [sys.executable, "-m", "leeboard.sandbox.models", kind, str(table)]
+        trainer = Child(f"train-{kind}", command, log, env=self.stack.environment)
+        await trainer.start()
+        try:
+            code = await trainer.wait(within=180)
+        finally:
+            await trainer.kill()
+        if code:
+            raise RuntimeError(f"training failed:\n{trainer.last_words()}")
+        return trainer.last_words(1).strip()
+
+    async def strangers(self) -> None:
+        """Requests that do not belong are flagged or refused; ordinary ones are not."""
+        self.story.chapter("2 · Requests that do not belong")
+        ordinary = self.data.between("2013-01-10", "2013-01-12").iloc[::10].head(60)
+        celsius = ordinary.assign(
+            temperature=(ordinary["temperature"] - 32) / 1.8 - 60, dew_point=(ordinary["dew_point"] - 32) / 1.8 - 60
+        )
+        hectopascal = ordinary.assign(pressure=ordinary["pressure"] / 33.86)
+        moon = ordinary.assign(distance=238_900.0)
+        calm = await self.flagged(ordinary)
+        self.story.claim(f"ordinary flights: {calm:.0%} of 60 flagged", holds=calm <= 0.15)  # noqa: PLR2004 (acceptance .95)
+        for what, rows in (
+            ("temperatures off by a conversion", celsius),
+            ("pressure in inches of mercury", hectopascal),
+            ("a distance to the moon", moon),
+        ):
+            share = await self.flagged(rows)
+            self.story.claim(f"{what}: {share:.0%} flagged", holds=share >= 0.9)  # noqa: PLR2004
+        answer = await self.replay.ask_without(ordinary.head(3), "distance")
+        text = answer.json().get("error", answer.text)
+        self.story.claim(
+            f"a missing field: HTTP {answer.status_code}, “{text[:120]}”",
+            holds=answer.status_code == httpx.codes.BAD_REQUEST and "distance" in answer.text,
+        )
+
+    async def flagged(self, rows: pd.DataFrame) -> float:
+        """Return the share of rows that the answer flags."""
+        answer = (await self.replay.ask(rows)).raise_for_status()
+        outputs = {tensor["name"]: tensor["data"] for tensor in answer.json()["outputs"]}
+        flags = outputs["out_of_distribution"]
+        return sum(map(bool, flags)) / len(flags)
+
+    async def drift(self) -> None:
+        """Quiet windows stay quiet; then drift is found."""
+        self.story.chapter("3 · The year goes by; the monitor watches")
+
+        async def found() -> Document:
+            status = await self.watch.status(MONITORS)
+            self.tell_windows(status)
+            return status if condition(status, "DriftDetected").get("status") == "True" else {}
+
+        status = await self.wait(found, "drift to be found", within=240)
+        run = status["lastRun"]
+        self.story.claim(f"drift found: {condition(status, 'DriftDetected')['message']}", holds=True)
+        quiet = [item for item in status["history"] if item["verdict"] == "Stable"]
+        self.story.claim(f"{len(quiet)} quiet window(s) before it raised no alarm", holds=bool(quiet))
+        report = REPORTS / "drift.html"
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_bytes(await self.watch.artifact(run["runId"], "report.html"))
+        self.story.say(f"the report: {report}")
+
+    def tell_windows(self, status: Document) -> None:
+        """Tell each scored window once."""
+        for run in reversed(status.get("history") or []):
+            if run["windowEndTime"] in self.told_runs:
+                continue
+            self.told_runs.add(run["windowEndTime"])
+            worst = next((check["worstColumns"] for check in run.get("checks", []) if check.get("worstColumns")), [])
+            details = f": {', '.join(worst[:3])}" if worst and run["verdict"] == "Drifted" else ""
+            self.story.say(
+                f"window of {run.get('rows', 0)} rows up to {self.replay.today:%d %b}: {run['verdict']}{details}"
+            )
+
+    async def retraining(self) -> None:
+        """The policy retrains on Ray, backtests and gates."""
+        self.story.chapter("4 · The policy retrains")
+
+        async def started() -> Document:
+            return (await self.watch.status(POLICIES)).get("activeRun") or {}
+
+        run = await self.wait(started, "a retraining to start", within=90)
+        self.story.say(f"started by {', '.join(t['name'] + ': ' + t['message'] for t in run['triggers'])}")
+
+        async def registered() -> Document:
+            status = await self.watch.status(POLICIES)
+            run = status.get("activeRun") or {}
+            if not run and (last := status.get("lastRun")):
+                raise RuntimeError(f"the retraining ended without a version: {last['outcome']}: {last.get('message')}")
+            return run if run.get("challengerSet") else {}
+
+        run = await self.wait(registered, "the challenger", within=150)
+        pairs = [
+            f"{name} {value:.3f} (champion {run['championMetrics'][name]:.3f})"
+            for name, value in sorted(run["metrics"].items())
+            if name in run["championMetrics"]
+        ]
+        self.story.claim(f"version {run['version']} passed the gates: {', '.join(pairs)}", holds=bool(pairs))
+        report = REPORTS / "retraining.html"
+        report.write_bytes(await self.watch.artifact(run["runId"], "report.html"))
+        self.story.say(f"the report: {report}")
+
+    async def canary(self, *, killing: bool) -> None:
+        """Follow a canary step by step to its promotion; `killing`: end the operator in the middle of it."""
+        if not killing:
+            self.story.chapter("5 · The new version comes in by canary")
+        step_key: tuple[Any, ...] | None = None
+        since: Counter[str] = Counter()
+        weight, version = 0, ""
+        last_finished = ((await self.watch.status(DEPLOYMENTS)).get("lastRollout") or {}).get("finishedTime")
+        killed = False
+
+        async def observe() -> Document:
+            nonlocal step_key, since, weight, version, killed
+            status = await self.watch.status(DEPLOYMENTS)
+            rollout = status.get("rollout") or {}
+            key = (rollout.get("stage"), rollout.get("step")) if rollout.get("stepStartTime") else None
+            if rollout.get("phase") != "Stages":
+                key = None
+            if key != step_key:
+                if step_key is not None:
+                    self.tell_step(version, weight, since)
+                step_key, since = key, self.replay.tally.requests_by_version.copy()
+                weight = rollout.get("weight", 0)
+                version = (status.get("candidate") or {}).get("version", version)
+                if key is not None and killing and not killed:
+                    killed = True
+                    await self.kill_operator()
+            last = status.get("lastRollout") or {}
+            return last if last.get("finishedTime") != last_finished and not status.get("rollout") else {}
+
+        last = await self.wait(observe, "the rollout to end", within=240)
+        self.story.claim(f"version {last['version']}: {last['outcome']}", holds=last["outcome"] == "Promoted")
+        aliases = {item["alias"]: item["version"] for item in (await self.watch.registered(MODEL)).get("aliases", [])}
+        self.story.claim(
+            f"MLflow: champion is version {aliases.get('champion')}, challenger is "
+            f"{'version ' + aliases['challenger'] if 'challenger' in aliases else 'nobody'}",
+            holds=aliases.get("champion") == last["version"] and "challenger" not in aliases,
+        )
+
+    def tell_step(self, version: str, weight: int, since: Counter[str]) -> None:
+        """Tell a step's weight and what the traffic showed."""
+        share = self.replay.tally.share(version, since)
+        if share is None:
+            return
+        self.shares.append((version, weight, share))
+        self.story.claim(
+            f"canary of version {version} at {weight} %: the traffic showed {share:.0%}",
+            holds=abs(share - weight / 100) <= 0.12,  # noqa: PLR2004 (about a hundred requests a step)
+        )
+
+    async def kill_operator(self) -> None:
+        """End the operator in the middle, and start it again."""
+        before = await self.watch.weights()
+        await self.stack.kill_operator()
+        self.story.say(f"kill -9 of the operator; the route stays {sorted(before.values())}")
+        await self.stack.start_operator()
+        after = await self.watch.weights()
+        self.story.claim("the operator is back; the route is what it was", holds=before == after)
+
+    async def broken_candidate(self) -> None:
+        """A broken version is given the alias by hand, and is stopped."""
+        self.story.chapter("6 · A broken version is given the alias by hand")
+        version = await self.train("broken")
+
+        async def idle() -> bool:
+            status = await self.watch.status(DEPLOYMENTS)
+            return "rollout" not in status and not (await self.watch.status(POLICIES)).get("activeRun")
+
+        await self.wait(idle, "the loop to be at rest", within=240)
+        await self.watch.set_alias(MODEL, "challenger", version)
+        self.story.say(f"version {version} is the challenger: it answers slowly, and fails three times in ten")
+        stable = (await self.watch.status(DEPLOYMENTS))["stable"]["version"]
+
+        async def stopped() -> Document:
+            last = (await self.watch.status(DEPLOYMENTS)).get("lastRollout") or {}
+            return last if last.get("version") == version else {}
+
+        last = await self.wait(stopped, "the broken version to be stopped", within=150)
+        self.story.claim(
+            f"version {version}: {last['outcome']} ({last['reason']}): {last['message']}",
+            holds=last["outcome"] == "RolledBack",
+        )
+        tags = (await self.watch.version(MODEL, version))["tags"]
+        self.story.claim(
+            "the reason stands on the version in MLflow",
+            holds=any(name.startswith("leeboard.rejected") for name in tags),
+        )
+        status = await self.watch.status(DEPLOYMENTS)
+        weights = await self.watch.weights()
+        self.story.claim(
+            f"version {stable} still serves everything",
+            holds=status["stable"]["version"] == stable
+            and weights.get(f"{status['stable']['arm']}-transformer") == 100,  # noqa: PLR2004
+        )
+
+    async def second_canary(self) -> None:
+        """Drift goes on; in the middle of the next canary the operator is killed."""
+        self.story.chapter("7 · The season goes on; the operator is killed in the middle of a canary")
+        await self.retraining_quietly()
+        jobs_before = {job["metadata"]["uid"] for job in await self.watch.ray_jobs()}
+        await self.canary(killing=True)
+        names = [
+            job["metadata"]["name"] for job in await self.watch.ray_jobs() if job["metadata"]["uid"] not in jobs_before
+        ]
+        retrainings = [name for name in names if "-retrain-" in name]
+        self.story.claim("nothing was started twice", holds=not retrainings)
+
+    async def retraining_quietly(self) -> None:
+        """Wait for the next version of the policy; a person asks for it if no drift brings it soon."""
+
+        async def coming() -> bool:
+            self.tell_windows(await self.watch.status(MONITORS))
+            return bool((await self.watch.status(DEPLOYMENTS)).get("candidate"))
+
+        try:
+            await self.wait(coming, "the next version", within=60)
+        except TimeoutError:
+            await self.ask_to_retrain()
+            await self.wait(coming, "the next version", within=150)
+
+    async def ask_to_retrain(self) -> None:
+        """Do what `leeboard retrain` does."""
+        patch = {"metadata": {"annotations": {"leeboard.dev/retrain": f"demo-{int(self.story.seconds)}"}}}
+        headers = {"content-type": "application/merge-patch+json"}
+        path = POLICIES.path(NAMESPACE, MODEL)
+        (await self.stack.client.patch(path, json=patch, headers=headers)).raise_for_status()
+        self.story.say("leeboard retrain: a person asks for a retraining")
+
+    async def rest_of_the_year(self) -> None:
+        """Play what is left of the year, and close."""
+        self.story.chapter("8 · The rest of the year")
+        self.replay.seconds_per_day = 0.25
+        assert self._year is not None  # noqa: S101 (set by run)
+        year = self._year
+
+        async def over() -> bool:
+            return year.done()
+
+        await self.wait(over, "the end of the year", within=300)
+        year.result()
+        await Closing(self.stack, self.story, self.watch, self.replay, self.data).tell(self.folder / "january.parquet")
+
+    async def _ready(self) -> Document:
+        status = await self.watch.status(DEPLOYMENTS)
+        return status if condition(status, "Ready").get("status") == "True" else {}
+
+    async def wait(self, check: Callable[[], Awaitable[T]], what: str, *, within: float) -> T:
+        """Wait until `check` says something true; the moving line goes on, and the year does not end meanwhile."""
+
+        async def look() -> T:
+            self.story.beat()
+            if self._year is not None and self._year.done() and what != "the end of the year":
+                self._year.result()
+                raise RuntimeError(f"the year ended while the story waited for {what}")
+            if self.replay.today > pd.Timestamp("2013-10-15") and what != "the end of the year":
+                self.replay.seconds_per_day = 2.5  # the story is late: time goes slower
+            return await check()
+
+        try:
+            return await until(look, what, within=within, every=0.3)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; {await self.situation()}") from None
+
+    async def situation(self) -> str:
+        """Say what the three objects wait for."""
+        parts = []
+        for resource in (DEPLOYMENTS, MONITORS, POLICIES):
+            ready = condition(await self.watch.status(resource), "Ready")
+            parts.append(f"{resource.kind}: {ready.get('reason')}: {ready.get('message')}")
+        return "; ".join(parts)
+
+
+async def demo(*, keep: bool) -> int:
+    """Run the demonstration and return its exit status."""
+    console = Console(soft_wrap=True)
+    console.print("[bold]Leeboard[/]: a year of real flights, three manifests, one machine")
+    data = await asyncio.to_thread(flights.load)
+    replay: list[Replay] = []
+
+    def moving() -> str:
+        if not replay or not replay[0].tally.answered_rows:
+            return "starting"
+        tally = replay[0].tally
+        return (
+            f"{replay[0].today:%d %b %Y}  {tally.answered_rows:,} flights answered, {tally.flagged_rows:,} flagged, "
+            f"by version {dict(tally.rows_by_version.most_common())}"
+        )
+
+    with Story(console, moving) as story, tempfile.TemporaryDirectory(prefix="leeboard-demo-") as folder:
+        story.chapter("0 · What stands")
+        async with Stack(say=story.say) as stack:
+            watch = Watch(stack, NAMESPACE, MODEL)
+            try:
+                scenario = Scenario(stack, story, watch, data, Path(folder))
+                replay.append(scenario.replay)
+                await scenario.run()
+            except (RuntimeError, TimeoutError, ValueError, httpx.HTTPError) as error:
+                story.claim(f"the story could be told to its end ({error})", holds=False)
+                stack.save_logs(REPORTS / "logs")
+                story.say(f"the logs: {REPORTS / 'logs'}")
+            finally:
+                await watch.close()
+            if keep:
+                await _linger(stack, story)
+    failed = [what for what, holds in story.claims if not holds]
+    console.print(f"\n{len(story.claims) - len(failed)} of {len(story.claims)} claims observed")
+    return 1 if failed else 0
+
+
+async def _linger(stack: Stack, story: Story) -> None:
+    story.chapter("Everything goes on until Ctrl-C")
+    story.say(f"export KUBECONFIG={stack.plane.kubeconfig()}")
+    story.say("kubectl get leeboard; kubectl leeboard status flights")
+    await asyncio.Event().wait()
