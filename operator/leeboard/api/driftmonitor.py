@@ -337,6 +337,8 @@ class MonitorJob(ApiModel):
     """Whether the RayJob has been seen: from then on its absence means that it vanished."""
     retry_time: Timestamp | None = None
     """After a failed attempt: the RayJob is not made before."""
+    message: Message = ""
+    """Why the attempt before it failed."""
 
 
 class Episode(ApiModel):

@@ -338,6 +338,8 @@ class ActiveRun(ApiModel):
     """Whether the RayJob has been seen: from then on its absence means that it vanished."""
     retry_time: Timestamp | None = None
     """After a failed attempt: the RayJob is not made before."""
+    message: Message = ""
+    """Why the attempt before it failed."""
     label_rows: Annotated[int, Field(ge=0)] | None = None
     """Labelled rows that the log held when the run started."""
 

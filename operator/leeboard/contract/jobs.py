@@ -16,6 +16,11 @@ from leeboard.contract.documents import Document, short_hash
 REQUEST_VARIABLE = "LEEBOARD_REQUEST"
 
 
+def experiment_name(namespace: str, model_deployment: str) -> str:
+    """Name the MLflow experiment that holds the runs about a ModelDeployment."""
+    return f"leeboard/{namespace}/{model_deployment}"
+
+
 class JobRequest(Document):
     """What every job is told."""
 
@@ -40,7 +45,7 @@ class JobRequest(Document):
     @property
     def experiment(self) -> str:
         """The MLflow experiment that holds the runs about this ModelDeployment."""
-        return f"leeboard/{self.namespace}/{self.model_deployment}"
+        return experiment_name(self.namespace, self.model_deployment)
 
     @property
     def request_hash(self) -> str:
