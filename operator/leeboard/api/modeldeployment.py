@@ -438,7 +438,8 @@ class AnalysisMetric(ApiModel):
     failure_limit: Annotated[int, Field(ge=0, le=100)] = 0
     """More failed measurements than this in a step fail the run."""
     consecutive_error_limit: Annotated[int, Field(ge=0, le=100)] = 4
-    """More measurements in a row than this that could not be made fail the run."""
+    """More measurements in a row than this that Prometheus answers with an error fail the run; while Prometheus is
+    away, the weight holds."""
 
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one("errorRate", "latency", "outOfDistributionRate", "promql"),)
 
@@ -604,6 +605,27 @@ class FrozenStable(ApiModel):
     """The stable version's value."""
 
 
+class DetectorJob(ApiModel):
+    """The job under way that fits a detector."""
+
+    ray_job: Text
+    """Name of the RayJob."""
+    request_hash: Annotated[str, Field(max_length=64)]
+    """Hash of the request document."""
+    attempt: Annotated[int, Field(ge=0)]
+    """0, then one more for each time it failed for reasons of infrastructure."""
+    started_time: Timestamp
+    """When it was asked for."""
+    observed: bool = False
+    """Whether the RayJob has been seen: from then on its absence means that it vanished."""
+    retry_time: Timestamp | None = None
+    """After a failed attempt: the RayJob is not made before."""
+    failed: bool = False
+    """Whether no further attempt is made unless a person asks."""
+    message: Message = ""
+    """Why the last attempt failed."""
+
+
 class RolloutPhase(StrEnum):
     """Where a rollout is."""
 
@@ -644,6 +666,8 @@ class RolloutStatus(ApiModel):
     """Stable values at the last step."""
     previous: CandidateStatus | None = None
     """During the bake: the version that served before."""
+    emergency_return: bool = False
+    """Whether this returns to a version that was promoted before: no stages, no bake."""
 
 
 class TrafficStatus(ApiModel):
@@ -690,8 +714,10 @@ class RejectedVersion(ApiModel):
     """The version."""
     reason: Annotated[str, Field(max_length=64)]
     """CamelCase reason."""
+    arm: Text | None = None
+    """Only this arm was rejected, since the version itself serves: it came in with another `serving` or detector."""
     alias_left: bool = False
-    """Whether the candidate alias has since been seen elsewhere or absent: set anew, it asks for another try."""
+    """Whether it has since not been asked for (its alias was elsewhere or absent): asked for anew, it is tried."""
 
 
 class RegistryWrite(ApiModel):
@@ -739,6 +765,10 @@ class ModelDeploymentStatus(ApiModel):
     """Who gets how much."""
     retiring: Annotated[list[Retiring], Field(max_length=8, json_schema_extra={"listMapKeys": ["arm"]})] = []
     """Old arms that wait for their end."""
+    proven_arms: Annotated[list[Text], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"})] = []
+    """Arms that were rolled out and have answered a real prediction; only they may get traffic."""
+    detector_job: DetectorJob | None = None
+    """The job that fits a detector."""
     handled_actions: Annotated[
         list[HandledAction], Field(max_length=8, json_schema_extra={"listMapKeys": ["name"]})
     ] = []
