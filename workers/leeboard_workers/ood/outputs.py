@@ -1,0 +1,88 @@
+"""What a model answers beside its prediction: probabilities, logits, features of the penultimate layer.
+
+Logits are what the model itself adds up: a decision function, or the last layer of a network. The logarithm of
+probabilities is none: its energy is zero for every row.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Answers to some rows."""
+
+    predict: NDArray[Any]
+    """One per row (n), or several (n x outputs)."""
+    probabilities: NDArray[np.float64] | None = None
+    """Rows by classes."""
+    logits: NDArray[np.float64] | None = None
+    """Rows by classes; their softmax has the order of the probabilities."""
+    features: NDArray[np.float64] | None = None
+    """Rows by units of the penultimate layer."""
+
+
+def outputs_of(model: Any, rows: Any) -> Outputs:
+    """Ask a scikit-learn style estimator, or a pipeline that ends in one, for all that it can tell about the rows."""
+    predict = np.asarray(model.predict(rows))
+    probabilities = _matrix(model.predict_proba(rows)) if hasattr(model, "predict_proba") else None
+    last, inputs = _last_step(model, rows)
+    if _is_network(last):
+        features, logits = _through_network(last, inputs)
+        return Outputs(predict, probabilities, logits if probabilities is not None else None, features)
+    if probabilities is not None and hasattr(model, "decision_function"):
+        return Outputs(predict, probabilities, _both_sides(np.asarray(model.decision_function(rows), dtype=np.float64)))
+    return Outputs(predict, probabilities)
+
+
+def classes_of(model: Any) -> list[Any] | None:
+    """Return the classes in the order of the probabilities, or none for a model without classes."""
+    classes = getattr(model, "classes_", None)
+    return None if classes is None or isinstance(classes, list) else list(np.asarray(classes).tolist())
+
+
+def estimator_of(pyfunc_model: Any) -> Any | None:
+    """Return the estimator inside an MLflow pyfunc model, or none when it is of no scikit-learn style."""
+    try:
+        raw = pyfunc_model.get_raw_model()
+    except (AttributeError, NotImplementedError, TypeError):  # flavours without a native model to hand out
+        return None
+    return raw if hasattr(raw, "predict") and hasattr(raw, "get_params") else None
+
+
+def _matrix(values: Any) -> NDArray[np.float64] | None:
+    """Return rows by classes; none for models with several outputs, which answer a list."""
+    return None if isinstance(values, list) else np.asarray(values, dtype=np.float64)
+
+
+def _last_step(model: Any, rows: Any) -> tuple[Any, Any]:
+    steps = getattr(model, "steps", None)
+    if not steps or not _is_network(steps[-1][1]):
+        return model, rows
+    return steps[-1][1], model[:-1].transform(rows)
+
+
+def _is_network(model: Any) -> bool:
+    return hasattr(model, "coefs_") and hasattr(model, "intercepts_") and hasattr(model, "activation")
+
+
+def _through_network(network: Any, rows: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    activations = {
+        "identity": lambda values: values,
+        "logistic": lambda values: 1.0 / (1.0 + np.exp(-values)),
+        "tanh": np.tanh,
+        "relu": lambda values: np.maximum(values, 0.0),
+    }
+    layer = np.asarray(rows, dtype=np.float64)
+    for weights, bias in zip(network.coefs_[:-1], network.intercepts_[:-1], strict=True):
+        layer = activations[network.activation](layer @ weights + bias)
+    last = layer @ network.coefs_[-1] + network.intercepts_[-1]
+    return layer, _both_sides(last[:, 0]) if last.shape[1] == 1 else last
+
+
+def _both_sides(decision: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give both classes of a binary model their half of the log odds."""
+    return decision if decision.ndim > 1 else np.column_stack([-decision / 2.0, decision / 2.0])
