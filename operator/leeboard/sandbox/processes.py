@@ -52,7 +52,7 @@ async def until(check: Callable[[], Awaitable[T]], what: str, *, within: float, 
     deadline = time.monotonic() + within
     while not (answer := await check()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {within:.0f} s in vain for {what}")
+            raise TimeoutError(f"waited {within:g} s in vain for {what}")
         await asyncio.sleep(every)
     return answer
 

