@@ -239,7 +239,7 @@ class ObjectMeta(ApiModel):
 
     model_config = ApiModel.model_config | {"extra": "ignore"}
 
-    name: str
+    name: ObjectName
     namespace: str = "default"
     uid: str = ""
     generation: int = 1
