@@ -1,0 +1,61 @@
+"""The pages that Leeboard's jobs leave: one file each, without a script, readable by day and by night."""
+
+from functools import cache
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+_ROUNDING_TO_ZERO = 1e-300
+_SMALL_P_VALUE = 1e-3
+
+
+def render(template: str, **context: Any) -> str:
+    """Fill a template of the drift or the retrain room."""
+    return _environment().get_template(template).render(**context)
+
+
+@cache
+def _environment() -> Environment:
+    rooms = [PackageLoader("leeboard_workers.drift"), PackageLoader("leeboard_workers.retrain")]
+    environment = Environment(
+        loader=ChoiceLoader(rooms),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "percent": percent, "p_value": p_value, "grouped": grouped, "day": day}
+    return environment
+
+
+def number(value: float | None) -> str:
+    """Write a number with three digits that count."""
+    return "–" if value is None else f"{value:.3g}".replace("-", "\N{MINUS SIGN}")  # noqa: RUF001 (typography)
+
+
+def percent(value: float | None) -> str:
+    """Write a share; what is neither nothing nor all is never shown as such."""
+    if value is None:
+        return "–"  # noqa: RUF001 (typography)
+    if 0 < value < 0.001:  # noqa: PLR2004 (a tenth of a percent)
+        return "< 0.1 %"
+    return f"{value:.1%}".replace("%", " %").replace(".0 ", " ")
+
+
+def p_value(value: float | None) -> str:
+    """Write a p-value."""
+    if value is None:
+        return "–"  # noqa: RUF001 (typography)
+    if value < _ROUNDING_TO_ZERO:
+        return "< 1e\N{MINUS SIGN}300"
+    return f"{value:.0e}".replace("-", "\N{MINUS SIGN}") if value < _SMALL_P_VALUE else f"{value:.3f}"
+
+
+def grouped(value: int) -> str:
+    """Write a count."""
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def day(time: str) -> str:
+    """Write an RFC 3339 time for people."""
+    return time.replace("T", " ").replace("Z", " UTC").replace(":00 UTC", " UTC")

@@ -1,0 +1,100 @@
+"""The drift report that people open: the verdict in a sentence, then the checks, then every column then and now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from leeboard.contract.jobs import DriftReport, JobOutcome
+from leeboard_workers.drift.page import render
+
+MAX_COLUMNS = 300
+"""More columns are in report.json only."""
+
+_METHODS = {
+    "KolmogorovSmirnov": "KS D",
+    "ChiSquared": "χ²",
+    "Wasserstein": "Wasserstein / σ",  # noqa: RUF001 (Greek on purpose)
+    "JensenShannon": "Jensen–Shannon",  # noqa: RUF001 (typography)
+    "KullbackLeibler": "Kullback–Leibler",  # noqa: RUF001 (typography)
+    "PopulationStability": "PSI",
+    "Hellinger": "Hellinger",
+}
+_KINDS = {
+    "univariateTest": "test of each column",
+    "univariateDistance": "distance of each column",
+    "prediction": "the model's answers",
+    "outOfDistributionRate": "rows that do not belong",
+}
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a reader wants to know beside the numbers."""
+
+    subject: str
+    """The ModelDeployment."""
+    model: str
+    """Registered model."""
+    reference: str
+    """What the window was held against."""
+    weighting: str
+    """How the columns are weighted."""
+    run_id: str = ""
+    """MLflow run."""
+
+
+def verdict_of(report: DriftReport) -> str:
+    """Return Stable, Drifted, Insufficient or Error."""
+    if report.outcome is not JobOutcome.MEASURED:
+        return report.outcome.value
+    return "Drifted" if report.drifted else "Stable"
+
+
+def headline(report: DriftReport) -> str:
+    """Say in one sentence what the window showed."""
+    if report.outcome is not JobOutcome.MEASURED:
+        return report.message
+    found = [check for check in report.checks if check.drifted]
+    if not found:
+        unmeasured = [check.name for check in report.checks if check.statistic is None]
+        tail = f" ({', '.join(unmeasured)} could not be measured)" if unmeasured else ""
+        return (
+            f"The window looks like the reference: none of {_counted(len(report.checks), 'check')} found drift{tail}."
+        )
+    columns = list(dict.fromkeys(name for check in found for name in check.worst_columns))[:3]
+    where = f", most of all in {_enumerated(columns)}" if columns else ""
+    return f"The window drifted: {_enumerated([check.name for check in found])} found it{where}."
+
+
+def html(report: DriftReport, story: Story) -> str:
+    """Return the self-contained page."""
+    return render(
+        "drift.html.j2",
+        report=report,
+        story=story,
+        verdict=verdict_of(report),
+        headline=headline(report),
+        columns=report.columns[:MAX_COLUMNS],
+        hidden=max(len(report.columns) - MAX_COLUMNS, 0),
+        methods=_METHODS,
+        kinds=_KINDS,
+        title=f"Drift of {story.subject}",
+    )
+
+
+def metrics(report: DriftReport) -> Mapping[str, float]:
+    """Return what MLflow should plot over the windows: each check, and the movement of each column."""
+    found = {f"check/{check.name}": check.statistic for check in report.checks if check.statistic is not None}
+    for column in report.columns[:MAX_COLUMNS]:
+        if column.test is not None and column.test.effect is not None:
+            found[f"effect/{column.name}"] = column.test.effect
+        if column.distance is not None:
+            found[f"distance/{column.name}"] = column.distance.statistic
+    return found | {"rows": float(report.rows), "drifted": float(report.drifted)}
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" + ("" if count == 1 else "s")
+
+
+def _enumerated(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
