@@ -209,6 +209,8 @@ class Stack:
             f"--dashboard-port={self.ray_url.rsplit(':', 1)[1]}",
             f"--num-cpus={os.cpu_count() or 2}",
             "--object-store-memory=300000000",
+            "--min-worker-port=0",  # any free one, not a range in which the other parts have theirs
+            "--max-worker-port=0",
             *(f"--{name}={port}" for name, port in ports.items()),
         ]
         environment = self.environment | {
@@ -338,6 +340,6 @@ class _Serial:
 
 
 def _own_crds() -> list[dict[str, Any]]:
-    from leeboard.crdgen import crd_documents  # noqa: PLC0415 (generating takes a moment: only when it is needed)
+    from leeboard.crdgen.kinds import KINDS, crd  # noqa: PLC0415 (generating takes a moment: only when it is needed)
 
-    return crd_documents()
+    return [crd(kind) for kind in KINDS]

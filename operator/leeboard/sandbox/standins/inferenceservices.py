@@ -163,7 +163,7 @@ class InferenceServices:
         transformer = arm.components.get("transformer")
         if gone or transformer is None:
             target.unlink(missing_ok=True)
-        elif transformer.ready and not target.exists():
+        elif not target.exists():  # before it is ready: Prometheus takes seconds to notice a new target
             labels = {"namespace": arm.namespace, "pod": transformer.deployment}
             fresh = target.with_suffix(".new")
             fresh.write_text(json.dumps([{"targets": [f"127.0.0.1:{transformer.port}"], "labels": labels}]))
