@@ -19,6 +19,16 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Finished:
+    """How a pass ended."""
+
+    look: Look
+    """When to look again, if nothing happens before."""
+    failed: bool = False
+    """Whether to back off: the next pass comes at `look` or after the key's back-off, whichever is sooner."""
+
+
+@dataclass(frozen=True)
 class Apply:
     """Server-side apply of a child under Leeboard's field manager; no call when nothing differs."""
 

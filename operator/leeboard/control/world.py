@@ -1,6 +1,6 @@
 """What a pass may look at: the objects, the neighbours, the clock. Protocols, so that tests bring their own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -8,11 +8,21 @@ from leeboard.api.modeldeployment import RegistryWrite
 from leeboard.contract.registry import RegisteredModel, ReportedRun, Row
 from leeboard.contract.serving import TableState
 from leeboard.control.clock import Clock
+from leeboard.control.ref import Ref
 from leeboard.settings import Settings
 from leeboard.telemetry import Telemetry
 
 Manifest = dict[str, Any]
 """An object as the API server gives it."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All objects of a kind, as they stood at one moment."""
+
+    objects: list[Manifest]
+    resource_version: int
+    """Everything that is newer came later."""
 
 
 class Objects(Protocol):
@@ -33,6 +43,15 @@ class Objects(Protocol):
     def list(self, kind: str, namespace: str | None = None) -> list[Manifest]:
         """Return all objects of a kind, of one namespace or of all that are watched, by namespace and name."""
 
+    def put(self, raw: Manifest, by: Ref | None = None) -> bool:
+        """Take up what the API server told, unless newer is known; say whether anything changed.
+
+        All objects of ours that it concerns are looked at again, except the one whose pass wrote it (`by`).
+        """
+
+    def drop(self, kind: str, namespace: str, name: str, uid: str | None = None, by: Ref | None = None) -> bool:
+        """Forget an object, if it is the one with this uid; say whether anything changed."""
+
     def serves(self, kind: str) -> bool:
         """Say whether the API server knows the kind (a neighbour's CRD may be missing)."""
 
@@ -43,9 +62,7 @@ class KubernetesClient(Protocol):
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         """Return the object as it now stands, or None."""
 
-    async def list(
-        self, kind: str, namespace: str | None = None, labels: Mapping[str, str] | None = None
-    ) -> list[Manifest] | None:
+    async def list(self, kind: str, namespace: str | None = None) -> Listing | None:
         """Return all objects of a kind, page by page; None when the API server does not know the kind."""
 
     async def apply(self, manifest: Manifest) -> Manifest:
@@ -117,6 +134,13 @@ class Arms(Protocol):
         """
 
 
+class Events(Protocol):
+    """Events on objects."""
+
+    async def emit(self, regarding: Manifest, kind: str, reason: str, message: str) -> None:
+        """Write an Event (`kind`: Normal or Warning) unless an equal one was written lately. Never raises."""
+
+
 @dataclass(frozen=True)
 class World:
     """Everything that a pass may look at or write to."""
@@ -130,3 +154,4 @@ class World:
     clock: Clock
     settings: Settings
     telemetry: Telemetry
+    events: Events
