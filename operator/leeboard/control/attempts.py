@@ -76,7 +76,7 @@ def standing(job: Mapping[str, Any] | None, name: str, now: datetime, *, observe
 
 def retry_time(attempt: int, now: datetime) -> datetime:
     """Return when the next attempt may be made after this one (from 0) has failed: 5 s, 20 s, 80 s, … 10 min."""
-    return now + min(_FIRST_DELAY * 4 ** min(attempt, 8), _LONGEST_DELAY)
+    return now + min(_FIRST_DELAY * int(4 ** min(attempt, 8)), _LONGEST_DELAY)
 
 
 def surplus(jobs: Sequence[Mapping[str, Any]], active: Collection[str]) -> tuple[Delete, ...]:

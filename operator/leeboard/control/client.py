@@ -113,6 +113,23 @@ class Client:
         """Write the whole status under the resourceVersion of `raw`. Raises ConflictError, TransientError."""
         return await self._write("PUT", raw, {"fieldManager": MANAGER}, {**raw, "status": status}, part="/status")
 
+    async def schema(self, kind: str) -> Manifest | None:
+        """Return the OpenAPI schema of a kind as it is served; None: the API server does not know the kind.
+
+        Raises:
+            TransientError: the API server is away.
+        """
+        wanted = KINDS[kind]
+        status, answer = await self._ask("GET", f"/openapi/v3/apis/{wanted.api_version}")
+        if status == _NOT_FOUND:
+            return None
+        schemas = self._expect(status, answer, wanted).get("components", {}).get("schemas", {})
+        identity = {"group": wanted.group, "version": wanted.version, "kind": kind}
+        return next(
+            (schema for schema in schemas.values() if identity in schema.get("x-kubernetes-group-version-kind", ())),
+            None,
+        )
+
     async def _write(
         self,
         method: str,

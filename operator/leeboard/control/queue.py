@@ -63,13 +63,8 @@ class WorkQueue:
         self._closed = True
         self._changed.set()
 
-    async def work(self, work: Callable[[Ref], Awaitable[Finished]], workers: int) -> None:
-        """Let so many workers take keys, until `close`."""
-        async with asyncio.TaskGroup() as group:
-            for number in range(workers):
-                group.create_task(self._worker(work), name=f"worker-{number}")
-
-    async def _worker(self, work: Callable[[Ref], Awaitable[Finished]]) -> None:
+    async def work(self, work: Callable[[Ref], Awaitable[Finished]]) -> None:
+        """Take one key after another, until `close`; run as many of these as there may be passes at once."""
         while (key := await self._take()) is not None:
             finished = Finished(Look.never(), failed=True)
             try:
