@@ -14,6 +14,8 @@ from enum import StrEnum
 from typing import Any
 
 from leeboard.control.children import is_being_deleted
+from leeboard.control.clock import iso
+from leeboard.control.conditions import cut
 from leeboard.control.rayjobs import JobState, job_verdict
 from leeboard.control.steps import Delete
 
@@ -74,9 +76,23 @@ def standing(job: Mapping[str, Any] | None, name: str, now: datetime, *, observe
     return Standing(Stand.QUEUED if verdict.state is JobState.QUEUED else Stand.RUNNING)
 
 
-def retry_time(attempt: int, now: datetime) -> datetime:
-    """Return when the next attempt may be made after this one (from 0) has failed: 5 s, 20 s, 80 s, … 10 min."""
-    return now + min(_FIRST_DELAY * int(4 ** min(attempt, 8)), _LONGEST_DELAY)
+def next_attempt(attempt: int, name: str, message: str, now: datetime) -> dict[str, Any]:
+    """Return what changes in status when an attempt (from 0) has failed: the next comes in 5 s, 20 s, 80 s, … 10 min.
+
+    Args:
+        attempt: The attempt that failed.
+        name: The next one's RayJob.
+        message: Why it failed.
+        now: The present instant.
+    """
+    wait = min(_FIRST_DELAY * 4 ** min(attempt, 8), _LONGEST_DELAY)
+    return {
+        "attempt": attempt + 1,
+        "ray_job": name,
+        "observed": False,
+        "retry_time": iso(now + wait),
+        "message": cut(message),
+    }
 
 
 def surplus(jobs: Sequence[Mapping[str, Any]], active: Collection[str]) -> tuple[Delete, ...]:

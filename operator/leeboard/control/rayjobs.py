@@ -1,6 +1,6 @@
 """RayJobs: the one manifest that all kinds make, and what a RayJob's status means. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -39,6 +39,7 @@ def ray_job(
     template: JobTemplate,
     request: Request,
     settings: Settings,
+    packages: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the RayJob that hands a request to a worker.
 
@@ -50,6 +51,7 @@ def ray_job(
         template: How the job runs.
         request: What it is told; its `kind` names the worker's command.
         settings: The operator's settings.
+        packages: Python packages that Ray installs for the job, as pip takes them.
 
     Raises:
         ValueError: the request is too large for an environment variable.
@@ -58,10 +60,13 @@ def ray_job(
     manifest_labels = dict(labels) | ({QUEUE_LABEL: template.queue_name} if template.queue_name else {})
     metadata = children.metadata(name, kind, owner, manifest_labels)
     metadata["annotations"] = {children.ANNOTATION_REQUEST: request.request_hash}
+    runtime: dict[str, Any] = {"env_vars": _environment(request, settings)}
+    if packages:
+        runtime["pip"] = list(packages)
     spec: dict[str, Any] = {
         # The entrypoint is pasted into a shell command: nothing in it comes from outside.
         "entrypoint": f"leeboard-worker {request.kind}",
-        "runtimeEnvYAML": yaml.safe_dump({"env_vars": _environment(request, settings)}, width=1_000_000),
+        "runtimeEnvYAML": yaml.safe_dump(runtime, width=1_000_000),
         "activeDeadlineSeconds": seconds(template.active_deadline),
         "preRunningDeadlineSeconds": seconds(template.pre_running_deadline),
     }

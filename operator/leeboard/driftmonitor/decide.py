@@ -4,7 +4,7 @@ from leeboard.api.driftmonitor import DriftMonitorStatus, MonitorJob, MonitorRun
 from leeboard.control import attempts
 from leeboard.control.attempts import Stand, Standing
 from leeboard.control.clock import instant, iso
-from leeboard.control.conditions import READY, cut, true
+from leeboard.control.conditions import READY, true
 from leeboard.control.steps import Create, Look, Plan, Step
 from leeboard.driftmonitor import episodes, manifests
 from leeboard.driftmonitor.seen import ScheduledWindow, Seen
@@ -66,16 +66,8 @@ def _failed(seen: Seen, status: DriftMonitorStatus, job: MonitorJob, window: Sch
     """Go on to the next attempt, or give the window up."""
     if not where.retryable or job.attempt >= seen.monitor.spec.job.retries:
         return _finished(seen, status, run_without_report(WindowVerdict.ERROR, where.message, window, seen))
-    attempt = job.attempt + 1
-    again = job.model_copy(
-        update={
-            "attempt": attempt,
-            "ray_job": manifests.job_name(seen, job.request_hash, attempt),
-            "observed": False,
-            "retry_time": iso(attempts.retry_time(job.attempt, seen.now)),
-            "message": cut(where.message),
-        }
-    )
+    name = manifests.job_name(seen, job.request_hash, job.attempt + 1)
+    again = job.model_copy(update=attempts.next_attempt(job.attempt, name, where.message, seen.now))
     return _plan(seen, status.model_copy(update={"active_job": again}), _retrying(seen, again), 0.0)
 
 
