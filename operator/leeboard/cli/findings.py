@@ -1,0 +1,101 @@
+"""What a report found, as tables for the terminal; pure."""
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from leeboard.cli.words import BAD, BUSY, GOOD, QUIET, STYLES, mark, number, sparkline, verdict
+from leeboard.contract.jobs import BacktestFold, CheckReport, ColumnReport, DriftReport, GateReport, RetrainReport
+
+_MOST_COLUMNS = 20
+
+
+def drift(report: DriftReport) -> RenderableType:
+    """Show the checks of a window, and the columns that moved most."""
+    head = f"{report.window_start_time} to {report.window_end_time}, {report.rows:,} rows, version {report.version}"
+    said = verdict("Drifted" if report.drifted else "Stable" if report.outcome == "Measured" else str(report.outcome))
+    return Group(
+        Text.assemble(said, (f"  {head}", QUIET)), report.message, _checks(report.checks), _columns(report.columns)
+    )
+
+
+def retraining(report: RetrainReport) -> RenderableType:
+    """Show gates, metrics and backtest of a challenger."""
+    said = Text("passed", style=GOOD) if report.passed else Text("not passed", style=BAD)
+    rows = f"  trained on {report.train_rows:,} rows, compared on {report.holdout_rows:,}"
+    return Group(Text.assemble(said, (rows, QUIET)), report.message, _gates(report.gates), *_backtest(report.backtest))
+
+
+def _table(*columns: str) -> Table:
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        drawn.add_column(column)
+    return drawn
+
+
+def _checks(checks: tuple[CheckReport, ...]) -> Table:
+    drawn = _table("", "check", "statistic", "bound", "worst columns", "")
+    for check in checks:
+        drawn.add_row(
+            mark(BAD if check.drifted else GOOD),
+            check.name,
+            number(check.statistic),
+            number(check.threshold),
+            ", ".join(check.worst_columns),
+            Text(check.message, style=QUIET),
+        )
+    return drawn
+
+
+def _columns(columns: tuple[ColumnReport, ...]) -> Table:
+    drawn = _table("", "column", "effect", "p-value", "distance", "reference", "window")
+    for column in sorted(columns, key=_moved, reverse=True)[:_MOST_COLUMNS]:
+        test, shapes = column.test, column.distribution
+        drawn.add_row(
+            mark(BAD if test is not None and test.drifted else GOOD),
+            column.name,
+            number(test.effect if test else None),
+            number(test.corrected_p_value if test else None),
+            number(column.distance.statistic if column.distance else None),
+            sparkline(shapes.reference) if shapes else "",
+            sparkline(shapes.window) if shapes else "",
+        )
+    return drawn
+
+
+def _moved(column: ColumnReport) -> tuple[bool, float, float]:
+    """Order columns by how much they moved: the drifted first, then by effect, then by distance."""
+    test, distance = column.test, column.distance
+    return (
+        test is not None and test.drifted,
+        (test.effect or 0.0) if test is not None else 0.0,
+        distance.statistic if distance is not None else 0.0,
+    )
+
+
+def _gates(gates: tuple[GateReport, ...]) -> Table:
+    drawn = _table("", "gate", "metric", "challenger", "champion", "bound", "")
+    for gate in gates:
+        drawn.add_row(
+            mark(STYLES.get(gate.verdict, BUSY)),
+            gate.name,
+            gate.metric,
+            number(gate.challenger),
+            number(gate.champion),
+            number(gate.bound),
+            Text(gate.message, style=QUIET),
+        )
+    return drawn
+
+
+def _backtest(folds: tuple[BacktestFold, ...]) -> Iterator[Table]:
+    if folds:
+        names = sorted({name for fold in folds for name in fold.metrics})
+        drawn = _table("trained until", "tested until", "rows", *names)
+        for fold in folds:
+            measured = (number(fold.metrics.get(name)) for name in names)
+            drawn.add_row(fold.train_to_time, fold.test_to_time, f"{fold.test_rows:,}", *measured)
+        yield drawn

@@ -1,0 +1,45 @@
+"""`leeboard sandbox …`: prepares and plays the loop on one machine."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from rich.console import Console
+
+from leeboard.cli.errors import CommandError
+
+T = TypeVar("T")
+
+_EXTRA = "the sandbox is an extra: pip install 'leeboard[sandbox]'"
+
+
+def prepare() -> None:
+    """Make the programs that are missing, and say where all of them are."""
+    try:
+        from leeboard.sandbox import programs
+    except ModuleNotFoundError as error:
+        raise CommandError(f"{_EXTRA} ({error.name} is missing)") from None
+
+    console = Console(highlight=False)
+    for name, path in sorted(_play(programs.ensure_all(console.print)).items()):
+        console.print(f"{name:<24} {path}", soft_wrap=True)
+
+
+def demo(*, keep: bool) -> None:
+    """Play the scenario; the exit status is 0 only if what it told was observed."""
+    try:
+        from leeboard.sandbox import scenario
+    except ModuleNotFoundError as error:
+        raise CommandError(f"{_EXTRA} ({error.name} is missing)") from None
+
+    raise SystemExit(_play(scenario.demo(keep=keep)))
+
+
+def _play(coroutine: Coroutine[Any, Any, T]) -> T:
+    from leeboard.sandbox.processes import ChildFailedError
+    from leeboard.sandbox.programs import PartMissing
+
+    try:
+        return asyncio.run(coroutine)
+    except (PartMissing, ChildFailedError) as error:
+        raise CommandError(str(error)) from None
