@@ -25,6 +25,8 @@ class JobRequest(Document):
     """What every job is told."""
 
     schema_version: Literal[1] = 1
+    kind: str
+    """Which job: a key of REQUEST_BY_KIND."""
     namespace: str
     """Namespace of the object that asks."""
     owner: str

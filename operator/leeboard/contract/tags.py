@@ -14,6 +14,8 @@ TRIGGERS = "leeboard.triggers"
 """On a retraining run: JSON list of the consumed facts (the ledger)."""
 VERDICT = "leeboard.verdict"
 """On a drift run: Stable, Drifted, Insufficient."""
+REASON = "leeboard.reason"
+"""On a failed run: why, in a sentence."""
 
 TRAINING_DATA = "leeboard.training-data"
 """On a version: JSON DatasetRef of the rows it was trained on."""

@@ -92,7 +92,7 @@ def distance_verdict(
         threshold=distance.threshold,
         drifted=statistic > distance.threshold,
         worst_columns=_worst(values, weight_of),
-        message=f"{_AGGREGATES[distance.aggregate]} of {len(columns)} columns is {statistic:.3g}; {moved} exceed the bound",
+        message=f"{_AGGREGATES[distance.aggregate]} of {len(columns)} columns is {statistic:.3g}; {moved} are above it",
     ), columns
 
 
