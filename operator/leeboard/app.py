@@ -29,6 +29,7 @@ from leeboard.control.kinds import OWN_KINDS, WATCHED, Kind
 from leeboard.control.passes import Loop, one_pass
 from leeboard.control.queue import WorkQueue
 from leeboard.control.ref import Ref
+from leeboard.control.refusals import RefusedError
 from leeboard.control.relist import Relister
 from leeboard.control.served import missing_fields
 from leeboard.control.steps import Finished
@@ -134,6 +135,8 @@ class Operator:
                 return await attempt()
             except TransientError as error:
                 logger.warning("%s; trying again", error)
+            except RefusedError as error:
+                raise CannotStartError(str(error)) from None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(backoff.failed("start")):
                     await self._stop.wait()

@@ -45,18 +45,17 @@ class Client:
         """Connect as the environment says: KUBECONFIG, else the pod's service account, else ~/.kube/config.
 
         Raises:
-            TransientError: none of these is there, or they cannot be read.
+            RefusedError: none of these is there, or they cannot be read.
         """
         configuration = Configuration()
         try:
-            if os.environ.get("KUBECONFIG") or not _in_pod():
-                await load_kube_config(client_configuration=configuration)
+            if (path := os.environ.get("KUBECONFIG")) or not _in_pod():
+                await load_kube_config(config_file=path or None, client_configuration=configuration)
             else:
                 load_incluster_config(client_configuration=configuration)
         except (ConfigException, OSError) as error:
-            raise TransientError(
-                f"no way to the API server: set KUBECONFIG, or run in a pod with a service account ({error})",
-                "ApiServerUnavailable",
+            raise RefusedError(
+                f"there is no way to the API server: set KUBECONFIG, or run in a pod with a service account ({error})"
             ) from None
         return cls(ApiClient(configuration), telemetry)
 
