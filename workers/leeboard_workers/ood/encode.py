@@ -12,7 +12,6 @@ from statistics import NormalDist
 from typing import Any, Self
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
@@ -164,18 +163,6 @@ class Encoder:
 
     columns: tuple[Column, ...]
 
-    @classmethod
-    def fit(cls, table: pa.Table) -> Self:
-        """Learn the columns of the reference; times and other kinds of columns are left out.
-
-        Raises:
-            ValueError: no column is of numbers, text or lists of numbers.
-        """
-        columns = tuple(column for name in table.column_names if (column := _fit_column(name, table[name])) is not None)
-        if not columns:
-            raise ValueError("the reference has no column of numbers, text or lists of numbers")
-        return cls(columns)
-
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns that are looked at."""
@@ -206,14 +193,6 @@ def as_numbers(values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
         return np.array([_as_number(value) for value in values], dtype=np.float64)
 
 
-def as_columns(table: pa.Table) -> dict[str, Any]:
-    """Return the columns of an Arrow table as `Encoder.encode` takes them."""
-    return {
-        name: _as_floats(table[name]) if _is_number(table[name].type) else table[name].to_pylist()
-        for name in table.column_names
-    }
-
-
 def _as_number(value: Any) -> float:
     if value is None:
         return float("nan")
@@ -221,28 +200,6 @@ def _as_number(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         return float("inf")
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
-
-
-def _as_floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    floats: NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy()
-    return floats
-
-
-def _fit_column(name: str, values: pa.ChunkedArray) -> Column | None:
-    kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
-    if _is_number(kind):
-        return NumericColumn.fit(name, _as_floats(values))
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return TextColumn.fit(name, values.to_pylist())
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return ListColumn.fit(name, values.to_pylist())
-    return None
 
 
 def _normal_scores(ordered: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

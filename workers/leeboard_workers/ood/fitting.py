@@ -5,9 +5,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from leeboard.api.modeldeployment import Detector, DetectorInput
+from leeboard_workers.ood.arrow import as_columns, fit_encoder
 from leeboard_workers.ood.calibrate import Calibration, split
 from leeboard_workers.ood.detectors import Labels, Matrix, fit_scorer, kind_of
-from leeboard_workers.ood.encode import Encoder, as_columns
 from leeboard_workers.ood.fitted import FittedDetector
 
 _MAX_CLASSES = 100
@@ -39,7 +39,7 @@ def fit_on_rows(
     """
     rng, fit, held_out = _prepared(rows.num_rows, seed)
     known = rows.take(pa.array(fit))
-    encoder = Encoder.fit(known)
+    encoder = fit_encoder(known)
     classes = _classes(labels.take(pa.array(fit)) if labels is not None else None)
     scorer = fit_scorer(detector, encoder.encode(as_columns(known)), classes, rng=rng)
     scores = scorer.score(encoder.encode(as_columns(rows.take(pa.array(held_out)))))

@@ -4,6 +4,7 @@ Logits are what the model itself adds up: a decision function, or the last layer
 probabilities is none: its energy is zero for every row.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +71,7 @@ def _is_network(model: Any) -> bool:
 
 
 def _through_network(network: Any, rows: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    activations = {
+    activations: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
         "identity": lambda values: values,
         "logistic": lambda values: 1.0 / (1.0 + np.exp(-values)),
         "tanh": np.tanh,

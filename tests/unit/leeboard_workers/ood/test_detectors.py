@@ -62,10 +62,10 @@ def _clusters(rows: int) -> tuple[Matrix, np.ndarray]:
     ],
 )
 def test_detector_keeps_every_promise(
-    detector: Detector, what: DetectorInput, with_labels: bool, tmp_path: Path
+    detector: Detector, what: DetectorInput, tmp_path: Path, *, with_labels: bool
 ) -> None:
     known, labels = _clusters(4000)
-    strange = RNG.normal(size=(200, CLASSES))
+    strange = RNG.normal(size=(200, CLASSES)) - 12.0
     if what is DetectorInput.PROBABILITIES:
         known, strange = (np.exp(log_softmax(rows, axis=1)) for rows in (known, strange))
     check_detector(

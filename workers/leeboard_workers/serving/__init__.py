@@ -1,0 +1,1 @@
+"""The data plane: predictor, transformer, collector and the fetcher of models."""

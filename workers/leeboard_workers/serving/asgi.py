@@ -1,0 +1,175 @@
+"""A small ASGI application: exact paths, bounded bodies, JSON answers, uvicorn underneath.
+
+The framework of KServe's SDK costs more per request than scoring and logging together; a data plane of a few paths
+needs none.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+import uvicorn
+
+JSON = b"application/json"
+TEXT = b"text/plain; version=0.0.4; charset=utf-8"
+
+_GRACE_SECONDS = 25
+_KEEP_ALIVE_SECONDS = 65  # longer than the idle time-outs of usual proxies
+
+
+class BodyTooLargeError(Exception):
+    """The body is longer than the application takes."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request whose body was read."""
+
+    method: str
+    path: str
+    headers: Mapping[bytes, bytes]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """Return a header, or none."""
+        value = self.headers.get(name.encode())
+        return None if value is None else value.decode("latin-1")
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer."""
+
+    status: int
+    body: bytes
+    content_type: bytes = JSON
+    headers: tuple[tuple[bytes, bytes], ...] = field(default=())
+
+    @classmethod
+    def json(cls, document: Any, status: int = 200) -> "Response":
+        """Answer a JSON document; what JSON cannot hold becomes null."""
+        return cls(status, orjson.dumps(document))
+
+    @classmethod
+    def error(cls, sentence: str, status: int) -> "Response":
+        """Answer one sentence."""
+        return cls.json({"error": sentence}, status)
+
+
+class Application(Protocol):
+    """What an application brings."""
+
+    max_body_bytes: int
+
+    async def start(self) -> None:
+        """Open what is needed before the first request."""
+
+    async def stop(self) -> None:
+        """Close it, after the last request."""
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request."""
+
+    def too_large(self, request: Request) -> Response:
+        """Answer a request whose body is longer than the application takes."""
+
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+def asgi(application: Application) -> Callable[[dict[str, Any], Receive, Send], Awaitable[None]]:
+    """Wrap the application as uvicorn wants it."""
+
+    async def run(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(application, receive, send)
+            return
+        headers = dict(scope["headers"])
+        try:
+            body = await _body(receive, headers, application.max_body_bytes)
+        except BodyTooLargeError:
+            response = application.too_large(Request(scope["method"], scope["path"], headers, b""))
+        except _ClientGoneError:
+            return
+        else:
+            response = await _answer(application, Request(scope["method"], scope["path"], headers, body))
+        await send(
+            {
+                "type": "http.response.start",
+                "status": response.status,
+                "headers": [
+                    (b"content-type", response.content_type),
+                    (b"content-length", str(len(response.body)).encode()),
+                    *response.headers,
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": response.body})
+
+    return run
+
+
+def serve(application: Application, port: int, host: str = "0.0.0.0") -> None:  # noqa: S104 (a pod has one address)
+    """Serve until SIGTERM: requests under way are finished, then the application stops."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    config = uvicorn.Config(
+        asgi(application),
+        host=host,
+        port=port,
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+    )
+    uvicorn.Server(config).run()
+
+
+class _ClientGoneError(Exception):
+    """The client left before its request was read."""
+
+
+async def _answer(application: Application, request: Request) -> Response:
+    try:
+        return await application.answer(request)
+    except Exception:
+        logging.getLogger(__name__).exception("a request to %s failed", request.path)
+        return Response.error("the server failed; its log says why", 500)
+
+
+async def _body(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
+    with contextlib.suppress(ValueError):
+        if int(headers.get(b"content-length", b"0")) > limit:
+            raise BodyTooLargeError
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _ClientGoneError
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise BodyTooLargeError
+        if not message.get("more_body", False):
+            return part if not parts else b"".join([*parts, part])
+        parts.append(part)
+
+
+async def _live(application: Application, receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await application.start()
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            with contextlib.suppress(asyncio.CancelledError):
+                await application.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,74 @@
+"""The transformer's metrics, every series there from the start, so that a rate is 0 and not absent."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from leeboard.contract.serving import (
+    METRIC_LOG_DROPPED,
+    METRIC_OOD_ROWS,
+    METRIC_OOD_SCORE,
+    METRIC_REQUESTS,
+    METRIC_ROWS,
+    METRIC_SCORED_ROWS,
+    METRIC_SCORING_FAILURES,
+    METRIC_SECONDS,
+)
+
+_CODES = (200, 400, 404, 413, 422, 500, 502, 503, 504)
+_LATENCY_BUCKETS = (
+    *(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075),
+    *(0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0),
+)
+_SCORE_BUCKETS = (-100, -30, -10, -3, -1, -0.3, -0.1, 0, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1e3, 1e4, 1e6)
+
+
+class Metrics:
+    """Counters of one arm."""
+
+    def __init__(self, *, namespace: str, model_deployment: str, version: str, arm: str) -> None:
+        """Create every series.
+
+        Args:
+            namespace: Namespace of the ModelDeployment.
+            model_deployment: Its name.
+            version: Version of the model.
+            arm: Name of the InferenceService.
+        """
+        self._registry = CollectorRegistry()
+        names = ("model_namespace", "modeldeployment", "version", "arm")
+        labels = (namespace, model_deployment, version, arm)
+
+        def counter(metric: str, text: str) -> Counter:
+            return Counter(metric, text, names, registry=self._registry).labels(*labels)
+
+        requests = Counter(METRIC_REQUESTS, "Answered requests.", (*names, "code"), registry=self._registry)
+        self._labels = labels
+        self._by_code = requests
+        self._requests = {code: requests.labels(*labels, str(code)) for code in _CODES}
+        self.seconds = Histogram(
+            METRIC_SECONDS, "Seconds from arrival to answer.", names, buckets=_LATENCY_BUCKETS, registry=self._registry
+        ).labels(*labels)
+        self.rows = counter(METRIC_ROWS, "Rows of answered requests.")
+        self.scored_rows = counter(METRIC_SCORED_ROWS, "Rows that were scored.")
+        self.ood_rows = counter(METRIC_OOD_ROWS, "Rows that are out of distribution.")
+        self._ood_score = Histogram(
+            METRIC_OOD_SCORE, "Scores; higher is stranger.", names, buckets=_SCORE_BUCKETS, registry=self._registry
+        ).labels(*labels)
+        self.scoring_failures = counter(METRIC_SCORING_FAILURES, "Rows that could not be scored.")
+        self.log_dropped = counter(METRIC_LOG_DROPPED, "Rows that were lost to the prediction log.")
+
+    def answered(self, code: int, seconds: float, rows: int) -> None:
+        """Count an answered request."""
+        (self._requests.get(code) or self._by_code.labels(*self._labels, str(code))).inc()
+        self.seconds.observe(seconds)
+        self.rows.inc(rows)
+
+    def scored(self, scores: list[float], flagged: int) -> None:
+        """Count scored rows."""
+        self.scored_rows.inc(len(scores))
+        self.ood_rows.inc(flagged)
+        for score in scores:
+            self._ood_score.observe(score)
+
+    def page(self) -> bytes:
+        """Return what Prometheus reads."""
+        return generate_latest(self._registry)

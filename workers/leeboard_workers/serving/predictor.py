@@ -1,0 +1,177 @@
+"""Serves an MLflow model on KServe's model server, and tells more than the prediction when the model can.
+
+v1: `{"predictions": […], "probabilities"?: […], "logits"?: […], "features"?: […]}`. v2: the same as tensors `predict`,
+`probabilities`, `logits` and `features`; the tensor of probabilities names its classes in the parameter `classes`.
+Inputs are checked against the model's signature; a column that is wrong is named in an answer with status 400.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import kserve
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+from kserve.errors import InvalidInput
+from mlflow.exceptions import MlflowException
+
+from leeboard.contract.serving import (
+    V2_FEATURES_TENSOR,
+    V2_LOGITS_TENSOR,
+    V2_PREDICTION_TENSOR,
+    V2_PROBABILITIES_TENSOR,
+)
+from leeboard_workers.ood.outputs import Outputs, classes_of, estimator_of, outputs_of
+from leeboard_workers.serving.codec import BadRequestError, Rows, decode_v1, decode_v2
+from leeboard_workers.serving.signature import Signature
+
+_DATATYPES = {"b": "BOOL", "i": "INT64", "u": "UINT64", "f": "FP64"}
+
+
+class LeeboardModel(kserve.Model):  # type: ignore[misc]  # the SDK has no types
+    """One MLflow model under one name."""
+
+    def __init__(self, name: str, model_dir: Path) -> None:
+        """Name the model; `load` reads it.
+
+        Args:
+            name: Public name.
+            model_dir: Folder with the file MLmodel.
+        """
+        super().__init__(name)
+        self._model_dir = model_dir
+
+    def load(self) -> bool:
+        """Load the model.
+
+        Raises:
+            FileNotFoundError: the folder holds no MLflow model.
+        """
+        if not (self._model_dir / "MLmodel").is_file():
+            raise FileNotFoundError(f"{self._model_dir} holds no MLflow model: there is no file MLmodel in it")
+        self._model = mlflow.pyfunc.load_model(str(self._model_dir))
+        self._estimator = estimator_of(self._model)
+        self._signature = Signature.of(self._model.metadata.signature)
+        self._classes = None if self._estimator is None else classes_of(self._estimator)
+        self.ready = True
+        return self.ready
+
+    async def predict(
+        self, payload: dict[str, Any] | kserve.InferRequest, headers: dict[str, str] | None = None
+    ) -> dict[str, Any] | kserve.InferResponse:
+        """Answer a v1 document or a v2 request in its own protocol.
+
+        Raises:
+            InvalidInput: the request does not fit the model's signature.
+        """
+        del headers
+        version_one = isinstance(payload, dict)
+        try:
+            rows = (
+                decode_v1(payload, self._signature.names)
+                if version_one
+                else decode_v2({"inputs": _tensors(payload)}, self._signature.names)
+            )
+            frame = self._signature.frame(rows)
+        except BadRequestError as error:
+            raise InvalidInput(str(error)) from error
+        outputs = await asyncio.to_thread(self._outputs, frame, rows)
+        return self._v1(outputs) if version_one else self._v2(outputs, payload)
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """Describe the inputs for the metadata of v2."""
+        return self._signature.tensors()
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        """Describe the outputs for the metadata of v2."""
+        outputs = [
+            {"name": V2_PREDICTION_TENSOR, "datatype": "BYTES" if self._text_classes() else "FP64", "shape": [-1]}
+        ]
+        if self._classes is not None:
+            shape = [-1, len(self._classes)]
+            outputs.append({"name": V2_PROBABILITIES_TENSOR, "datatype": "FP64", "shape": shape})
+        return outputs
+
+    def _text_classes(self) -> bool:
+        return self._classes is not None and any(isinstance(label, str) for label in self._classes)
+
+    def _outputs(self, frame: Any, rows: Rows) -> Outputs:
+        if self._estimator is not None:
+            return outputs_of(self._estimator, frame)
+        try:
+            answer = self._model.predict(frame)
+        except MlflowException as error:
+            raise InvalidInput(str(error)) from error
+        predictions = answer.to_numpy() if isinstance(answer, pd.DataFrame | pd.Series) else np.asarray(answer)
+        if len(predictions) != rows.count:
+            raise kserve.errors.InferenceError(f"the model answered {len(predictions)} rows of {rows.count}")
+        return Outputs(predictions)
+
+    def _v1(self, outputs: Outputs) -> dict[str, Any]:
+        return {"predictions": outputs.predict.tolist()} | {
+            name: matrix.tolist() for name, matrix in _matrices(outputs).items()
+        }
+
+    def _v2(self, outputs: Outputs, request: kserve.InferRequest) -> kserve.InferResponse:
+        tensors = [_output(V2_PREDICTION_TENSOR, outputs.predict)]
+        for name, matrix in _matrices(outputs).items():
+            tensor = _output(name, matrix)
+            if name == V2_PROBABILITIES_TENSOR and self._classes is not None:
+                tensor.parameters = {"classes": json.dumps(self._classes)}
+            tensors.append(tensor)
+        return kserve.InferResponse(response_id=request.id, model_name=self.name, infer_outputs=tensors)
+
+
+def _matrices(outputs: Outputs) -> dict[str, np.ndarray[Any, Any]]:
+    matrices = {
+        V2_PROBABILITIES_TENSOR: outputs.probabilities,
+        V2_LOGITS_TENSOR: outputs.logits,
+        V2_FEATURES_TENSOR: outputs.features,
+    }
+    return {name: matrix for name, matrix in matrices.items() if matrix is not None}
+
+
+def _output(name: str, values: np.ndarray[Any, Any]) -> kserve.InferOutput:
+    datatype = _DATATYPES.get(values.dtype.kind, "BYTES")
+    cells = values.ravel().tolist()
+    data = [str(cell) for cell in cells] if datatype == "BYTES" else cells
+    return kserve.InferOutput(name=name, shape=list(values.shape), datatype=datatype, data=data)
+
+
+def _tensors(request: kserve.InferRequest) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": tensor.name,
+            "shape": list(tensor.shape),
+            "datatype": tensor.datatype,
+            "data": list(tensor.data) if tensor.data is not None else tensor.as_numpy().ravel().tolist(),
+        }
+        for tensor in request.inputs
+    ]
+
+
+def main() -> None:
+    """Run the server until it is told to stop."""
+    parser = argparse.ArgumentParser(prog="leeboard-predictor", description="Serve an MLflow model on KServe's server.")
+    parser.add_argument("--model_dir", type=Path, required=True, help="folder with the file MLmodel")
+    parser.add_argument("--model_name", default="model", help="public name")
+    parser.add_argument("--http_port", type=int, default=8080)
+    options, _ = parser.parse_known_args()  # KServe passes more; the SDK reads those itself
+    model = LeeboardModel(options.model_name, options.model_dir)
+    try:
+        model.load()
+    except (OSError, MlflowException, ImportError) as error:
+        sys.exit(f"the model cannot be loaded: {error}")
+    server = kserve.ModelServer(http_port=options.http_port, enable_grpc=False, enable_latency_logging=False)
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # a line per request costs more than the request
+    logging.getLogger("kserve").setLevel(logging.WARNING)
+    server.start([model])
+
+
+if __name__ == "__main__":
+    main()
