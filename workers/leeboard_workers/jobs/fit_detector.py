@@ -1,0 +1,134 @@
+"""Fits the out-of-distribution detector of a version to its reference rows, and leaves it as an artifact of the run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pyarrow as pa
+from mlflow.exceptions import MlflowException
+from numpy.typing import NDArray
+
+from leeboard.api.modeldeployment import DetectorInput
+from leeboard.api.shared import DatasetRef
+from leeboard.contract.jobs import FitDetectorReport, FitDetectorRequest, JobOutcome
+from leeboard_workers.data.datasets import DatasetError, read_dataset, sample_rows
+from leeboard_workers.jobs.frame import Desk
+from leeboard_workers.jobs.models import ModelError, Version, find_version, load
+from leeboard_workers.ood.calibrate import TooFewRowsError
+from leeboard_workers.ood.fitted import FittedDetector
+from leeboard_workers.ood.fitting import fit_on_outputs, fit_on_rows
+from leeboard_workers.ood.outputs import outputs_of
+from leeboard_workers.ood.store import save
+
+ARTIFACT = "detector"
+"""Folder of the detector among the run's artifacts."""
+
+
+def handle(request: FitDetectorRequest, desk: Desk) -> tuple[FitDetectorReport, Mapping[str, Path]]:
+    """Fit and store the detector.
+
+    Raises:
+        DatasetError: the reference cannot be read, or lacks columns of the model.
+        ModelError: the version is missing, or does not answer what the detector looks at.
+    """
+    version = find_version(desk.run.client, request.model_name, request.version)
+    reference = request.reference or version.training_data
+    try:
+        detector = _fitted(request, desk, version, reference)
+    except TooFewRowsError as error:
+        insufficient = FitDetectorReport(
+            request_hash=request.request_hash, outcome=JobOutcome.INSUFFICIENT, message=str(error), permanent=True
+        )
+        return insufficient, {}
+    folder = desk.workdir / ARTIFACT
+    save(detector, folder)
+    calibration = len(detector.calibration.scores)
+    rows = int(detector.provenance["fitRows"]) + calibration
+    report = FitDetectorReport(
+        request_hash=request.request_hash,
+        outcome=JobOutcome.MEASURED,
+        message=f"{detector.kind} on {request.input.lower()}: fitted to {rows - calibration} rows, "
+        f"calibrated on {calibration} others",
+        detector_uri=f"{desk.run.artifact_uri.rstrip('/')}/{ARTIFACT}",
+        threshold=detector.calibration.threshold,
+        reference_rows=rows,
+        calibration_rows=calibration,
+    )
+    return report, {ARTIFACT: folder}
+
+
+def _fitted(request: FitDetectorRequest, desk: Desk, version: Version, reference: DatasetRef) -> FittedDetector:
+    provenance: dict[str, str | int] = {
+        "model": request.model_name,
+        "version": request.version,
+        "reference": reference.uri,
+        "request": request.request_hash,
+    }
+    common = {"acceptance": request.acceptance, "seed": request.seed, "provenance": provenance}
+    rows = sample_rows(read_dataset(reference), request.max_rows, request.seed)
+    labels = _labels(rows, reference)
+    try:
+        if request.input is DetectorInput.INSTANCES:
+            features = _features(rows, reference, _inputs(desk, version))
+            return fit_on_rows(request.detector, features, labels, **common)
+        outputs = _outputs(request, desk, rows, reference)
+        return fit_on_outputs(request.detector, request.input, outputs, labels, **common)
+    except (DatasetError, ModelError, TooFewRowsError):
+        raise
+    except ValueError as error:  # rows that do not suit the detector will not suit it next time either
+        raise ModelError(f"the detector cannot be fitted to {reference.uri}: {error}") from error
+
+
+def _labels(rows: pa.Table, reference: DatasetRef) -> pa.ChunkedArray | None:
+    name = reference.label_column
+    if name is None:
+        return None
+    if name not in rows.column_names:
+        raise DatasetError(f"the reference {reference.uri} lacks its label column {name!r}")
+    return rows[name]
+
+
+def _inputs(desk: Desk, version: Version) -> list[str]:
+    """Return the columns of the model's signature; none without one. Only its description is fetched."""
+    mlflow.set_tracking_uri(desk.run.client.tracking_uri)
+    try:
+        signature = mlflow.models.get_model_info(f"models:/{version.name}/{version.number}").signature
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise ModelError(f"version {version.number} of {version.name} holds no MLflow model: {error}") from error
+    inputs = signature.inputs if signature is not None else None
+    return list(inputs.input_names()) if inputs is not None and inputs.has_input_names() else []
+
+
+def _features(rows: pa.Table, reference: DatasetRef, names: list[str]) -> pa.Table:
+    if not names:
+        others = {reference.label_column, reference.timestamp_column}
+        return rows.select([name for name in rows.column_names if name not in others])
+    missing = [name for name in names if name not in rows.column_names]
+    if missing:
+        raise DatasetError(f"the reference {reference.uri} lacks the model's columns {', '.join(missing[:20])}")
+    return rows.select(names)
+
+
+def _outputs(request: FitDetectorRequest, desk: Desk, rows: pa.Table, reference: DatasetRef) -> NDArray[np.float64]:
+    loaded = load(desk.run.client, request.model_name, request.version)
+    features = _features(rows, reference, list(loaded.features))
+    if not hasattr(loaded.model, "get_params"):
+        raise ModelError(
+            f"version {request.version} of {request.model_name} is of a flavour that tells no "
+            f"{request.input.lower()}: let the detector look at input Instances"
+        )
+    outputs = outputs_of(loaded.model, features.to_pandas())
+    matrix = {
+        DetectorInput.PROBABILITIES: outputs.probabilities,
+        DetectorInput.LOGITS: outputs.logits,
+        DetectorInput.FEATURES: outputs.features,
+    }[request.input]
+    if matrix is None:
+        raise ModelError(
+            f"version {request.version} of {request.model_name} has no {request.input.lower()}: choose a detector "
+            f"with another input"
+        )
+    return matrix
