@@ -21,7 +21,7 @@ def handler_of(request: JobRequest) -> Handler:
 def _fit_detector(request: JobRequest, desk: Desk) -> tuple[JobReport, Artifacts]:
     from leeboard_workers.jobs import fit_detector  # noqa: PLC0415 (only for its own kind)
 
-    return fit_detector.handle(cast("FitDetectorRequest", request), desk.workdir)
+    return fit_detector.handle(cast("FitDetectorRequest", request), desk)
 
 
 def _drift(request: JobRequest, desk: Desk) -> tuple[JobReport, Artifacts]:
