@@ -65,15 +65,28 @@ def _fitted(request: FitDetectorRequest, desk: Desk, version: Version, reference
         "reference": reference.uri,
         "request": request.request_hash,
     }
-    common = {"acceptance": request.acceptance, "seed": request.seed, "provenance": provenance}
     rows = sample_rows(read_dataset(reference), request.max_rows, request.seed)
     labels = _labels(rows, reference)
     try:
         if request.input is DetectorInput.INSTANCES:
             features = _features(rows, reference, _inputs(desk, version))
-            return fit_on_rows(request.detector, features, labels, **common)
-        outputs = _outputs(request, desk, rows, reference)
-        return fit_on_outputs(request.detector, request.input, outputs, labels, **common)
+            return fit_on_rows(
+                request.detector,
+                features,
+                labels,
+                acceptance=request.acceptance,
+                seed=request.seed,
+                provenance=provenance,
+            )
+        return fit_on_outputs(
+            request.detector,
+            request.input,
+            _outputs(request, desk, rows, reference),
+            labels,
+            acceptance=request.acceptance,
+            seed=request.seed,
+            provenance=provenance,
+        )
     except (DatasetError, ModelError, TooFewRowsError):
         raise
     except ValueError as error:  # rows that do not suit the detector will not suit it next time either
