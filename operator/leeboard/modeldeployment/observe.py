@@ -1,0 +1,127 @@
+"""Looks at everything that a decision about a ModelDeployment reads; the only place in this room that does."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from leeboard import __version__
+from leeboard.api.errors import TransientError
+from leeboard.api.modeldeployment import ModelDeployment
+from leeboard.contract.jobs import FitDetectorReport, FitDetectorRequest
+from leeboard.control import names
+from leeboard.control.kinds import KINDS
+from leeboard.control.world import World
+from leeboard.modeldeployment.arms import read_arm
+from leeboard.modeldeployment.questions import Questions, ask
+from leeboard.modeldeployment.route import read_route
+from leeboard.modeldeployment.seen import ArmSeen, Reading, RegistrySeen, Seen
+
+_NEEDED = ("InferenceService", "HTTPRoute")
+
+
+async def observe(subject: ModelDeployment, world: World) -> Seen:
+    """Look at children, registry, Prometheus and arms.
+
+    A neighbour that does not answer is part of what is seen, since the traffic must be looked after without it.
+
+    Raises:
+        TransientError: the API server lacks a kind without which nothing can be done.
+    """
+    for kind in _NEEDED:
+        if not world.store.serves(kind):
+            raise TransientError(
+                f"the API server does not know {kind}: install {KINDS[kind].provider}", "MissingCustomResource"
+            )
+    metadata = subject.metadata
+    runtime = names.runtime(__version__)
+    route = world.store.get("HTTPRoute", metadata.namespace, names.route(metadata.name))
+    seen = Seen(
+        now=world.clock.now(),
+        subject=subject,
+        settings=world.settings,
+        leeboard_version=__version__,
+        registry=await _look_at_registry(subject.spec.model.name, world),
+        arms=_look_at_arms(subject, world),
+        route=read_route(route, metadata.uid) if route is not None else None,
+        runtime_exists=world.store.get("ServingRuntime", metadata.namespace, runtime) is not None,
+        jobs=tuple(world.store.owned(metadata.uid, "RayJob")),
+    )
+    return await _answer(seen, ask(seen), world)
+
+
+async def _look_at_registry(name: str, world: World) -> RegistrySeen:
+    try:
+        return RegistrySeen(model=await world.registry.model(name))
+    except TransientError as error:
+        return RegistrySeen(problem=str(error), reason=error.reason)
+
+
+def _look_at_arms(subject: ModelDeployment, world: World) -> dict[str, ArmSeen]:
+    metadata, status = subject.metadata, subject.status
+    found = {service["metadata"]["name"]: service for service in world.store.owned(metadata.uid, "InferenceService")}
+    # A namesake that belongs to an older object is in the way, and owned() does not show it.
+    for entry in (status.stable, status.candidate):
+        namesake = world.store.get("InferenceService", metadata.namespace, entry.arm) if entry else None
+        if namesake is not None:
+            found.setdefault(namesake["metadata"]["name"], namesake)
+    return {name: _look_at_arm(service, metadata.uid, world) for name, service in sorted(found.items())}
+
+
+def _look_at_arm(service: Mapping[str, Any], owner_uid: str, world: World) -> ArmSeen:
+    deployments = world.store.owned(service["metadata"]["uid"], "Deployment")
+    return read_arm(service, {raw["metadata"]["name"]: raw for raw in deployments}, owner_uid)
+
+
+async def _answer(seen: Seen, questions: Questions, world: World) -> Seen:
+    model = seen.subject.spec.model.name
+    uris: dict[str, str] = {}
+    reports: dict[str, FitDetectorReport] = {}
+    registry = seen.registry
+    try:
+        for version in questions.versions:
+            uris[version] = await world.registry.download_uri(model, version)
+        for request in questions.detectors:
+            report = await _find_report(request, world)
+            if report is not None:
+                reports[request.request_hash] = report
+    except TransientError as error:
+        registry = RegistrySeen(problem=str(error), reason=error.reason)
+    return replace(
+        seen,
+        registry=registry,
+        uris=uris,
+        reports=reports,
+        proofs={arm: await _prove(seen.subject, arm, version, world) for arm, version in questions.proofs.items()},
+        readings={metric: await _measure(asked, world) for metric, asked in questions.measurements.items()},
+    )
+
+
+async def _find_report(request: FitDetectorRequest, world: World) -> FitDetectorReport | None:
+    found = await world.registry.report(request.experiment, request.request_hash, request.kind)
+    return found.report if found is not None and isinstance(found.report, FitDetectorReport) else None
+
+
+async def _prove(subject: ModelDeployment, arm: str, version: str, world: World) -> str:
+    """Ask an arm for one real prediction; empty: it was answered."""
+    try:
+        rows = await world.registry.input_example(subject.spec.model.name, version)
+    except TransientError as error:
+        return str(error)
+    if not rows:
+        return (
+            f"version {version} has neither an input example nor a signature to make a request from: "
+            "log the model with input_example or signature"
+        )
+    address = f"http://{names.transformer_host(arm, subject.metadata.namespace)}"
+    protocol = subject.spec.serving.protocol_version.value
+    return await world.arms.predict(address, subject.metadata.name, protocol, rows) or ""
+
+
+async def _measure(asked: Mapping[str, str], world: World) -> Reading:
+    values: dict[str, float | None] = {}
+    for name, promql in asked.items():
+        try:
+            values[name] = await world.metrics.query(promql)
+        except TransientError as error:
+            return Reading(values=values, error=str(error), away=error.reason == "PrometheusUnavailable")
+    return Reading(values=values)

@@ -1,0 +1,102 @@
+"""What follows from the status, whatever was decided: route, registry writes, sizes, old arms, the next look. Pure."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from leeboard.api.base import seconds
+from leeboard.api.modeldeployment import ModelDeploymentStatus, RegistryWrite, Retiring
+from leeboard.control import attempts
+from leeboard.control.clock import instant, iso
+from leeboard.control.steps import Apply, Delete, Look, Scale, Step, WriteRegistry
+from leeboard.modeldeployment import manifests, route
+from leeboard.modeldeployment.health import UNAVAILABLE
+from leeboard.modeldeployment.transitions import AT_ONCE, DRAIN
+from leeboard.modeldeployment.view import Decision, View
+
+_MAX_RETIRING = 8
+
+
+def tidied(view: View, status: ModelDeploymentStatus) -> ModelDeploymentStatus:
+    """Forget old arms that are gone, and let those go that nothing in the status speaks of."""
+    arms = view.seen.arms
+    retiring = [entry for entry in status.retiring if entry.arm in arms]
+    if status.stable is None:  # perhaps only because the status was lost and the registry does not answer
+        return status.model_copy(update={"retiring": retiring})
+    known = set(_kept(status)) | {entry.arm for entry in retiring}
+    strays = [
+        Retiring(version=arm.version, arm=arm.name, delete_time=iso(view.now + DRAIN))
+        for arm in arms.values()
+        if arm.usable and arm.version and arm.name not in known
+    ]
+    retiring = [entry for entry in retiring if entry.arm not in _kept(status)]
+    return status.model_copy(update={"retiring": [*retiring, *strays][:_MAX_RETIRING]})
+
+
+def _kept(status: ModelDeploymentStatus) -> list[str]:
+    previous = status.rollout.previous if status.rollout else None
+    return [entry.arm for entry in (status.stable, status.candidate, previous) if entry is not None]
+
+
+def route_steps(after: View) -> tuple[Step, ...]:
+    """Return the apply of the route, when it differs."""
+    wanted, now = after.wanted_route, after.seen.route
+    if wanted is None or (now is not None and now.ours and not now.deleting and now.shape == route.shape(wanted)):
+        return ()
+    return (Apply(wanted),)
+
+
+def due_writes(after: View) -> tuple[RegistryWrite, ...]:
+    """Return the registry writes to make now: those that stood in status before this pass, so none is ever lost."""
+    if not after.seen.registry.answers:
+        return ()
+    journal = after.subject.status.pending_registry_writes
+    return tuple(write for write in after.status.pending_registry_writes if write in journal)
+
+
+def registry_steps(after: View, writes: tuple[RegistryWrite, ...]) -> tuple[Step, ...]:
+    """Return the step that makes the writes."""
+    return (WriteRegistry(after.subject.spec.model.name, writes),) if writes else ()
+
+
+def scale_steps(after: View) -> tuple[Step, ...]:
+    """Return the changes of size, in place."""
+    wanted = manifests.replica_range(after.subject)
+    standing = [arm for name in _kept(after.status) if (arm := after.arm(name)) is not None]
+    return tuple(Scale(arm.name, *wanted) for arm in standing if (arm.min_replicas, arm.max_replicas) != wanted)
+
+
+def delete_steps(after: View) -> tuple[Step, ...]:
+    """Return the deletions of arms whose time has come and which get no traffic, and of surplus jobs."""
+    routed = after.seen.route.weights if after.seen.route is not None else {}
+    arms = [
+        Delete("InferenceService", arm.name, arm.uid)
+        for entry in after.status.retiring
+        if instant(entry.delete_time) <= after.now
+        and (arm := after.arm(entry.arm)) is not None
+        and not routed.get(arm.name)
+    ]
+    job = after.status.detector_job
+    return (*arms, *attempts.surplus(after.seen.jobs, {job.ray_job} if job else set()))
+
+
+def look(after: View, decision: Decision, writes: Sequence[RegistryWrite]) -> Look:
+    """Return when to look again, if nothing happens before."""
+    status, rollout = after.status, after.rollout
+    if len(status.pending_registry_writes) > len(writes) and after.seen.registry.answers:
+        return Look(AT_ONCE)
+    times = [after.measurement_time] + [
+        instant(entry.delete_time) for entry in status.retiring if (arm := after.arm(entry.arm)) and not arm.deleting
+    ]
+    if rollout is not None and rollout.unavailable_since_time is not None:
+        times.append(instant(rollout.unavailable_since_time) + UNAVAILABLE)
+    if rollout is not None and status.stable is not None:
+        limit = timedelta(seconds=seconds(after.subject.spec.rollout.progress_deadline) + 1)
+        times.append(instant(rollout.last_advance_time) + limit)
+    waits = [(time - after.now).total_seconds() for time in times if time is not None]
+    # What lies in the past waits for something that brings a pass itself, such as the gateway.
+    waits = [max(wait, 1.0) for wait in waits]
+    if decision.look is not None:
+        waits.append(decision.look)
+    if after.subject.spec.model.version is None:
+        waits.append(after.seen.settings.registry_poll_seconds)
+    return Look(min(waits)) if waits else Look.never()
