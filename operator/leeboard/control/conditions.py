@@ -41,6 +41,16 @@ def unknown(kind: str, reason: str, message: str) -> Finding:
     return Finding(kind, "Unknown", reason, message)
 
 
+def stalled(reason: str, message: str) -> tuple[Finding, ...]:
+    """Say that nothing goes on until someone acts."""
+    return false(READY, reason, message), true(STALLED, reason, message)
+
+
+def waiting(reason: str, message: str) -> tuple[Finding, ...]:
+    """Say that something else must come first, and is waited for."""
+    return false(READY, reason, message), true(RECONCILING, reason, message)
+
+
 def cut(message: str, limit: int = MAX_MESSAGE) -> str:
     """Shorten a message to what a status field holds."""
     return message if len(message) <= limit else message[: limit - 1].rstrip() + "…"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from leeboard.api.modeldeployment import RegistryWrite
+from leeboard.api.retrainpolicy import FiredTrigger
 from leeboard.contract.registry import RegisteredModel, ReportedRun, Row
 from leeboard.contract.serving import TableState
 from leeboard.control.clock import Clock
@@ -107,6 +108,9 @@ class Registry(Protocol):
 
     async def report(self, experiment: str, request_hash: str, kind: str) -> ReportedRun | None:
         """Return the finished run that answers a request (kind: fit-detector, drift, retrain); None: not yet."""
+
+    async def fired(self, experiment: str, policy: str) -> list[FiredTrigger]:
+        """Return the facts that have started runs of a RetrainPolicy (`namespace/name`), newest first: the ledger."""
 
 
 class Metrics(Protocol):

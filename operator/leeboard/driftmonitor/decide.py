@@ -4,7 +4,7 @@ from leeboard.api.driftmonitor import DriftMonitorStatus, MonitorJob, MonitorRun
 from leeboard.control import attempts
 from leeboard.control.attempts import Stand, Standing
 from leeboard.control.clock import instant, iso
-from leeboard.control.conditions import READY, true
+from leeboard.control.conditions import READY, true, waiting
 from leeboard.control.steps import Create, Look, Plan, Step
 from leeboard.driftmonitor import episodes, manifests
 from leeboard.driftmonitor.seen import ScheduledWindow, Seen
@@ -15,7 +15,6 @@ from leeboard.driftmonitor.status import (
     resting,
     run_of_report,
     run_without_report,
-    waiting,
 )
 
 MAX_HISTORY = 10

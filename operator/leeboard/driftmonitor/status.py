@@ -6,17 +6,18 @@ from typing import Any
 from leeboard.api.driftmonitor import CheckStatus, DriftMonitorStatus, MonitorRun, WindowVerdict
 from leeboard.contract.jobs import CheckReport, DriftReport, JobOutcome
 from leeboard.contract.registry import ReportedRun
+from leeboard.control.afterwards import status_after
 from leeboard.control.clock import iso
 from leeboard.control.conditions import (
     READY,
-    RECONCILING,
-    STALLED,
     Finding,
     cut,
     false,
     merge,
+    stalled,
     true,
     unknown,
+    waiting,
 )
 from leeboard.control.steps import Outcomes, Plan
 from leeboard.driftmonitor import episodes
@@ -24,16 +25,6 @@ from leeboard.driftmonitor.seen import ScheduledWindow, Seen
 
 DRIFT_DETECTED = "DriftDetected"
 Findings = tuple[Finding, ...]
-
-
-def stalled(reason: str, message: str) -> Findings:
-    """Say that nothing goes on until someone acts."""
-    return false(READY, reason, message), true(STALLED, reason, message)
-
-
-def waiting(reason: str, message: str) -> Findings:
-    """Say that something else must come first, and that it is waited for."""
-    return false(READY, reason, message), true(RECONCILING, reason, message)
 
 
 def obstacle(seen: Seen) -> Findings | None:
@@ -148,15 +139,9 @@ def compose(seen: Seen, status: DriftMonitorStatus, findings: Findings) -> dict[
 
 
 def status_of(seen: Seen, plan: Plan, outcomes: Outcomes) -> dict[str, Any]:
-    """Return the whole status after the steps: of steps that failed only what was intended stands, and why."""
-    if outcomes.failure is None:
-        return plan.status
-    document = dict(plan.intent if plan.intent is not None else seen.monitor.status.document())
-    failure = false(READY, "WriteFailed", outcomes.failure.message)
-    document["conditions"] = merge(
-        document.get("conditions", []), [failure], seen.monitor.metadata.generation, seen.now
-    )
-    return document
+    """Return the whole status after the steps."""
+    monitor = seen.monitor
+    return status_after(monitor.status.document(), plan, outcomes, monitor.metadata.generation, seen.now)
 
 
 def _check(check: CheckReport) -> CheckStatus:

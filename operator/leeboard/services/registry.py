@@ -1,6 +1,7 @@
 """The model registry: MLflow, asked through its client in threads, one listing for all who ask."""
 
 import asyncio
+import json
 import logging
 import os
 import re
@@ -18,6 +19,7 @@ from mlflow.exceptions import MlflowException
 
 from leeboard.api.errors import TransientError
 from leeboard.api.modeldeployment import RegistryWrite
+from leeboard.api.retrainpolicy import FiredTrigger
 from leeboard.contract import tags
 from leeboard.contract.jobs import REPORT_BY_KIND
 from leeboard.contract.registry import ModelVersion, RegisteredModel, ReportedRun, Row
@@ -31,6 +33,8 @@ _MAX_PAGES = 1000
 _FAILURE_LASTS = 5.0
 """Seconds for which a failed listing is not tried again: many passes ask at once."""
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
+_LEDGER = 40
+"""Runs of a policy that are looked through after a loss of its status."""
 _REPORT_HTML_KINDS = ("drift", "retrain")
 
 logger = logging.getLogger(__name__)
@@ -121,6 +125,10 @@ class MlflowRegistry:
     async def report(self, experiment: str, request_hash: str, kind: str) -> ReportedRun | None:
         """Return the finished run that answers a request; None: not yet. Raises TransientError."""
         return await self._call(self._find_report, experiment, request_hash, kind)
+
+    async def fired(self, experiment: str, policy: str) -> list[FiredTrigger]:
+        """Return the facts that have started runs of a policy, newest first. Raises TransientError."""
+        return await self._call(self._find_fired, experiment, policy)
 
     def close(self) -> None:
         """Give back the threads."""
@@ -215,6 +223,26 @@ class MlflowRegistry:
         report = REPORT_BY_KIND[kind].model_validate(mlflow.artifacts.load_dict(f"{root}/report.json"))
         page = "report.html" if kind in _REPORT_HTML_KINDS else "report.json"
         return ReportedRun(run_id=runs[0].info.run_id, report=report, report_uri=f"{root}/{page}")
+
+    def _find_fired(self, experiment: str, policy: str) -> list[FiredTrigger]:
+        found = self._client.get_experiment_by_name(experiment)
+        if found is None:
+            return []
+        runs = self._client.search_runs(
+            [found.experiment_id],
+            f"tags.`{tags.KIND}` = 'retrain' and tags.`{tags.OBJECT}` = '{policy}'",
+            max_results=_LEDGER,
+            order_by=["attributes.start_time DESC"],
+        )
+        return [fired for run in runs for fired in _fired(run.data.tags.get(tags.TRIGGERS, "[]"))]
+
+
+def _fired(text: str) -> list[FiredTrigger]:
+    try:
+        return [FiredTrigger.model_validate(entry) for entry in json.loads(text)]
+    except (ValueError, TypeError) as error:
+        logger.warning("the ledger in the tag %s cannot be read: %s", tags.TRIGGERS, error)
+        return []
 
 
 def _pages(search: Callable[..., Any]) -> list[Any]:

@@ -1,0 +1,168 @@
+"""Which facts ask for a run. Each (id, count) starts at most one, ever. Pure.
+
+A fact is something that holds in the world: an open episode of drift, labels beyond a mark, a version's age, a
+person's token. While it holds it may start another run, with the next count, once `minInterval` has passed; after
+`stopAfterRejections` runs under one spec it is given up, until the spec changes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from leeboard.api.actions import RETRAIN, parse_token
+from leeboard.api.base import seconds
+from leeboard.api.retrainpolicy import (
+    DriftTrigger,
+    FiredTrigger,
+    RetrainPolicyStatus,
+    TimeTrigger,
+    Trigger,
+    VolumeTrigger,
+)
+from leeboard.contract.documents import short_hash
+from leeboard.control.clock import instant
+from leeboard.control.conditions import cut
+from leeboard.retrainpolicy.seen import Seen
+
+MANUAL = "manual"
+ACTION = "retrain"
+"""Name of the handled action."""
+MAX_CONSUMED = 40
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that holds now and asks for a run."""
+
+    name: str
+    """Name of the trigger."""
+    id: str
+    """Identity: the same as long as it is the same fact."""
+    message: str
+    """The fact in a sentence that does not change while it holds."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The facts that hold, by what may come of them."""
+
+    firing: tuple[FiredTrigger, ...] = ()
+    """May start a run."""
+    resting: tuple[Fact, ...] = ()
+    """Have started one, and may again when `minInterval` has passed."""
+    given_up: tuple[Fact, ...] = ()
+    """Have started so many that they start no more."""
+
+    @property
+    def manual(self) -> bool:
+        """Whether a person asks."""
+        return any(trigger.name == MANUAL for trigger in self.firing)
+
+    @property
+    def told(self) -> str:
+        """What asks, in a sentence."""
+        return "; ".join(trigger.message for trigger in self.firing)
+
+
+def token(seen: Seen) -> str | None:
+    """Return the token with which a person asks for a run that has not been started. Raises ValueError: it is none."""
+    value = seen.policy.metadata.annotations.get(RETRAIN)
+    if value is None:
+        return None
+    handled = {action.value for action in seen.policy.status.handled_actions if action.name == ACTION}
+    return None if value in handled else parse_token(value)
+
+
+def facts(seen: Seen) -> list[Fact]:
+    """Return what holds now."""
+    found = []
+    try:
+        asked = token(seen)
+    except ValueError:  # the conditions tell
+        asked = None
+    if asked is not None:
+        found.append(Fact(MANUAL, f"manual/{asked}", f"asked for with the token {asked}"))
+    continual = seen.policy.spec.level.continual
+    for trigger in continual.triggers if continual is not None else ():
+        found.extend(_facts_of(trigger, seen))
+    return found
+
+
+def weigh(seen: Seen, status: RetrainPolicyStatus) -> Asking:
+    """Sort the facts that hold by what may come of them."""
+    firing, resting, given_up = [], [], []
+    interval = interval_end(seen, status)
+    generation, bound = seen.policy.metadata.generation, seen.policy.spec.budget.stop_after_rejections
+    for fact in facts(seen):
+        starts = [old for old in status.consumed if old.id == fact.id]
+        if starts and fact.name == MANUAL:
+            continue  # a token starts one run
+        if sum(old.generation == generation for old in starts) >= bound:
+            given_up.append(fact)
+        elif starts and interval is not None and interval > seen.now:
+            resting.append(fact)
+        else:
+            count = max((old.count for old in starts), default=0) + 1
+            fired = FiredTrigger(
+                name=fact.name, id=fact.id, count=count, message=cut(fact.message), generation=generation
+            )
+            firing.append(fired)
+    return Asking(tuple(firing), tuple(resting), tuple(given_up))
+
+
+def run_id(seen: Seen, triggers: Sequence[FiredTrigger]) -> str:
+    """Name a run by what it consumes."""
+    return short_hash(seen.policy.metadata.uid, sorted((trigger.id, trigger.count) for trigger in triggers), length=16)
+
+
+def interval_end(seen: Seen, status: RetrainPolicyStatus) -> datetime | None:
+    """Return when `minInterval` after the last start is over; None: nothing to wait for."""
+    continual = seen.policy.spec.level.continual
+    if continual is None or status.last_start_time is None:
+        return None
+    return instant(status.last_start_time) + timedelta(seconds=seconds(continual.min_interval))
+
+
+def ages(seen: Seen) -> Iterator[tuple[Trigger, datetime]]:
+    """Yield the time triggers and when each comes to hold."""
+    continual = seen.policy.spec.level.continual
+    for trigger in continual.triggers if continual is not None else ():
+        if trigger.time is not None and seen.stable is not None:
+            yield trigger, instant(seen.stable.since_time) + timedelta(seconds=seconds(trigger.time.max_age))
+
+
+def _facts_of(trigger: Trigger, seen: Seen) -> Iterator[Fact]:
+    if trigger.drift is not None:
+        yield from _drift(trigger.name, trigger.drift, seen)
+    elif trigger.volume is not None:
+        yield from _volume(trigger.name, trigger.volume, seen)
+    elif trigger.time is not None:
+        yield from _time(trigger.name, trigger.time, seen)
+
+
+def _drift(name: str, trigger: DriftTrigger, seen: Seen) -> Iterator[Fact]:
+    monitor = seen.monitors.get(trigger.drift_monitor_ref.name)
+    episode = monitor.status.episode if monitor is not None else None
+    if monitor is None or episode is None:
+        return
+    if trigger.checks is not None and not set(trigger.checks) & set(episode.checks):
+        return
+    if seen.stable is None or episode.model_version not in {None, seen.stable.version}:
+        return  # about a version that serves no more: the monitor will close it
+    message = f"the DriftMonitor {monitor.metadata.name} sees drift since {episode.started_time}"
+    yield Fact(name, f"drift/{monitor.metadata.name}/{episode.id}", message)
+
+
+def _volume(name: str, trigger: VolumeTrigger, seen: Seen) -> Iterator[Fact]:
+    mark = seen.policy.status.high_water_mark or 0
+    if seen.tables is not None and seen.tables.label_rows - mark >= trigger.new_labelled_rows:
+        message = f"at least {trigger.new_labelled_rows} labels have come since the {mark} of the last run"
+        yield Fact(name, f"volume/{name}/{mark}", message)
+
+
+def _time(name: str, trigger: TimeTrigger, seen: Seen) -> Iterator[Fact]:
+    stable = seen.stable
+    for aged, due in ages(seen):
+        if aged.name == name and stable is not None and due <= seen.now:
+            message = f"version {stable.version} serves since {stable.since_time}, longer than {trigger.max_age}"
+            yield Fact(name, f"time/{name}/{stable.version}/{stable.since_time}", message)
