@@ -18,6 +18,10 @@ _PATTERNS = {
     DNS_LABEL_PATTERN: "name (DNS label)",
     ELEMENT_NAME_PATTERN: "name (a-z, 0-9, -)",
     QUANTITY_PATTERN: "quantity (500m, 2Gi)",
+    r"^[1-9][0-9]*$": "version (a whole number, as text)",
+    r"^[A-Za-z0-9_-]+$": "name (letters, digits, _ and -)",
+    r"^[A-Za-z0-9]([A-Za-z0-9_. -]*[A-Za-z0-9])?$": "name (letters, digits, spaces, _, - and .)",
+    r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$": "host name",
 }
 """Words for the patterns that many fields share."""
 
