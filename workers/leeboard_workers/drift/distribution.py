@@ -55,6 +55,7 @@ def _categorical(reference: CategoricalValues, window: CategoricalValues) -> tup
 
     levels = sorted({*reference.counts, *window.counts}, key=weight)
     shown = levels if len(levels) <= MAX_LEVELS else levels[: MAX_LEVELS - 1]
+    shown = _in_order(shown)
     then = [reference.counts.get(level, 0) for level in shown]
     now = [window.counts.get(level, 0) for level in shown]
     labels = [level[:40] for level in shown]
@@ -63,6 +64,14 @@ def _categorical(reference: CategoricalValues, window: CategoricalValues) -> tup
         then.append(reference.present - sum(then))
         now.append(window.present - sum(now))
     return labels, np.array(then, dtype=float), np.array(now, dtype=float)
+
+
+def _in_order(levels: list[str]) -> list[str]:
+    """Put levels that are numbers in their order; others stay by size."""
+    try:
+        return sorted(levels, key=float)
+    except ValueError:
+        return levels
 
 
 def _few_distinct(ascending: Floats) -> Floats:

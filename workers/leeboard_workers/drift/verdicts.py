@@ -64,7 +64,7 @@ def test_verdict(
         statistic=share,
         threshold=test.drifted_share,
         drifted=moved > 0 and share >= test.drifted_share - _ROUNDING,
-        worst_columns=_worst({column: c.effect or 0.0 for column, c in columns.items() if c.drifted}, weight_of),
+        worst_columns=_worst({column: c.effect or 0.0 for column, c in columns.items()}, columns, weight_of),
         message=f"{moved} of {len(columns)} columns drifted, {share:.0%} by weight",
     ), columns
 
@@ -84,15 +84,16 @@ def distance_verdict(
     }
     values = {column: measured[1] for column, measured in distances.items()}
     statistic = aggregated(list(values.values()), [weight_of[column] for column in values], distance.aggregate)
-    moved = sum(column.drifted for column in columns.values())
+    beyond = sum(column.drifted for column in columns.values())
+    across = f"{_AGGREGATES[distance.aggregate]} of {len(columns)} columns"
     return CheckReport(
         name=name,
         kind="univariateDistance",
         statistic=statistic,
         threshold=distance.threshold,
         drifted=statistic > distance.threshold,
-        worst_columns=_worst(values, weight_of),
-        message=f"{_AGGREGATES[distance.aggregate]} of {len(columns)} columns is {statistic:.3g}; {moved} are above it",
+        worst_columns=_worst(values, columns, weight_of),
+        message=f"{across} is {statistic:.3g}; {beyond} of them exceed the threshold",
     ), columns
 
 
@@ -147,7 +148,8 @@ def _nothing_compared(name: str, kind: str, threshold: float) -> CheckReport:
     return unmeasured(name, kind, threshold, "no column could be compared; the columns say why")
 
 
-def _worst(scores: Mapping[str, float], weight_of: Mapping[str, float]) -> tuple[str, ...]:
-    """Return the columns that moved most, by weight."""
-    ranked = sorted(scores, key=lambda column: (-weight_of[column] * scores[column], column))
+def _worst(scores: Mapping[str, float], columns: Compared, weight_of: Mapping[str, float]) -> tuple[str, ...]:
+    """Return the columns that moved most, by weight: of those that drifted if any did."""
+    drifted = [column for column in columns if columns[column].drifted and weight_of[column] > 0]
+    ranked = sorted(drifted or scores, key=lambda column: (-weight_of[column] * scores[column], column))
     return tuple(column for column in ranked if weight_of[column] * scores[column] > 0)[:WORST_COLUMNS]

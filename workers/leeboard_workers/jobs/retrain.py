@@ -11,6 +11,7 @@ import pyarrow as pa
 from leeboard.api.retrainpolicy import Evaluation, WarmStart
 from leeboard.contract.jobs import BacktestFold, JobOutcome, RetrainReport, RetrainRequest
 from leeboard_workers.data.windows import instant
+from leeboard_workers.drift.page import day
 from leeboard_workers.jobs.challenger import Challenger, register
 from leeboard_workers.jobs.frame import Artifacts, Desk
 from leeboard_workers.jobs.models import LoadedModel, load
@@ -246,5 +247,6 @@ def _data_of(request: RetrainRequest, course: Course) -> str:
     since = request.data_from_time
     if course.warm_since is not None:
         since = rfc3339(course.warm_since)
-    spans = [f"from {since}" if since else "", f"to {request.data_to_time}" if request.data_to_time else ""]
+    until = request.data_to_time
+    spans = [f"from {day(since)}" if since else "", f"to {day(until)}" if until else ""]
     return " ".join([source, *(span for span in spans if span)])

@@ -49,6 +49,7 @@ class TrackedRun:
         """
         self._client = client
         self._request = request
+        self._experiment: str = run.info.experiment_id
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self.run_id: str = run.info.run_id
@@ -77,7 +78,7 @@ class TrackedRun:
         """
         if self._client.get_run(self.run_id).info.status != "RUNNING":
             raise LostRunError(f"run {self.run_id} was ended by another worker")
-        if any(_goes_before(other, self.run_id) for other in runs_of(self._client, self._request)):
+        if any(_goes_before(other, self.run_id) for other in _runs_of(self._client, self._experiment, self._request)):
             raise LostRunError(f"another worker goes before run {self.run_id}")
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
@@ -129,7 +130,7 @@ def claim(client: MlflowClient, request: JobRequest) -> TrackedRun | None:
     """
     experiment = experiment_of(client, request.experiment)
     while True:
-        runs = runs_of(client, request)
+        runs = _runs_of(client, experiment, request)
         if any(run.info.status == "FINISHED" for run in runs):
             return None
         running = [run for run in runs if run.info.status == "RUNNING"]
@@ -141,14 +142,17 @@ def claim(client: MlflowClient, request: JobRequest) -> TrackedRun | None:
             log.info("taking over from run %s, whose heartbeat stopped", stale.info.run_id)
             client.set_terminated(stale.info.run_id, "KILLED")
         mine = client.create_run(experiment, tags=_first_tags(request), run_name=_name_of(request))
-        if not any(_goes_before(other, mine.info.run_id) for other in runs_of(client, request)):
+        if not any(_goes_before(other, mine.info.run_id) for other in _runs_of(client, experiment, request)):
             return TrackedRun(client, mine, request)
         client.set_terminated(mine.info.run_id, "KILLED")
 
 
 def runs_of(client: MlflowClient, request: JobRequest) -> list[Any]:
     """Return the runs that answer a request, newest first."""
-    experiment = experiment_of(client, request.experiment)
+    return _runs_of(client, experiment_of(client, request.experiment), request)
+
+
+def _runs_of(client: MlflowClient, experiment: str, request: JobRequest) -> list[Any]:
     wanted = f"tags.`{tags.REQUEST}` = '{request.request_hash}'"
     return list(client.search_runs([experiment], filter_string=wanted, max_results=100))
 
