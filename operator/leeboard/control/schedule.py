@@ -39,7 +39,7 @@ def last_tick(schedule: Schedule, now: datetime) -> datetime:
         step = seconds(schedule.every)
         return _EPOCH + timedelta(seconds=math.floor((now - _EPOCH).total_seconds() / step) * step)
     # CronSim looks strictly before its start, and `now` itself may be a tick.
-    return _cron(schedule, now + timedelta(seconds=1), reverse=True)
+    return _cron(schedule, now.replace(microsecond=0) + timedelta(seconds=1), reverse=True)
 
 
 def jitter(schedule: Schedule, tick: datetime, *identity: object) -> timedelta:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from leeboard.api.driftmonitor import Columns
+from leeboard.api.checks import Columns
 from leeboard.api.shared import JobTemplate, ObjectMeta, RayClusterShape, ResourceRequirements, SecretRef, Toleration
 from leeboard.contract.jobs import DriftRequest, LogTables
 from leeboard.control import children
