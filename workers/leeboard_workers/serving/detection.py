@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import numpy as np
 
-from leeboard.api.modeldeployment import DetectorInput
+from leeboard.api.outofdistribution import DetectorInput
 from leeboard_workers.ood.fitted import FittedDetector, Scores
 from leeboard_workers.ood.store import ARRAYS, DOCUMENT, decode
 from leeboard_workers.serving.answers import Answer

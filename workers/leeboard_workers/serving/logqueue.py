@@ -105,11 +105,11 @@ class LogQueue:
     def _group(self) -> list[tuple[bytes, int]]:
         group: list[tuple[bytes, int]] = []
         size = 0
-        for document, rows in self._waiting:
-            if group and (size + len(document) > _MAX_GROUP_BYTES or len(group) == _MAX_GROUP):
+        for entry in self._waiting:
+            if group and (size + len(entry[0]) > _MAX_GROUP_BYTES or len(group) == _MAX_GROUP):
                 break
-            group.append((document, rows))
-            size += len(document)
+            group.append(entry)
+            size += len(entry[0])
         return group
 
     def _take(self, group: list[tuple[bytes, int]]) -> list[tuple[bytes, int]]:

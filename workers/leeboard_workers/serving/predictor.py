@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,8 @@ class LeeboardModel(kserve.Model):  # type: ignore[misc]  # the SDK has no types
             if name == V2_PROBABILITIES_TENSOR and self._classes is not None:
                 tensor.parameters = {"classes": json.dumps(self._classes)}
             tensors.append(tensor)
-        return kserve.InferResponse(response_id=request.id, model_name=self.name, infer_outputs=tensors)
+        response_id = request.id or uuid.uuid4().hex  # the SDK refuses to answer without one
+        return kserve.InferResponse(response_id=response_id, model_name=self.name, infer_outputs=tensors)
 
 
 def _matrices(outputs: Outputs) -> dict[str, np.ndarray[Any, Any]]:

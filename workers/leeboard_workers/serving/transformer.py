@@ -22,7 +22,7 @@ from typing import Any
 
 import orjson
 
-from leeboard.api.modeldeployment import OnDetection
+from leeboard.api.outofdistribution import OnDetection
 from leeboard.contract import serving as contract
 from leeboard_workers.ood.fitted import Scores
 from leeboard_workers.serving.answers import Answer, BadAnswerError
