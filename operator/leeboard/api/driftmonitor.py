@@ -5,16 +5,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from leeboard.api.base import (
-    ApiModel,
-    Duration,
-    ElementName,
-    Rule,
-    Share,
-    at_most_one,
-    exactly_one,
-)
-from leeboard.api.modeldeployment import NoParameters
+from leeboard.api.base import ApiModel, Duration, ElementName, Rule, exactly_one
+from leeboard.api.checks import Check, Columns, UnivariateTest
 from leeboard.api.shared import (
     ArmSpans,
     ColumnName,
@@ -23,6 +15,7 @@ from leeboard.api.shared import (
     JobTemplate,
     Message,
     ModelDeploymentRef,
+    NoParameters,
     ObjectMeta,
     Schedule,
     Text,
@@ -30,6 +23,7 @@ from leeboard.api.shared import (
 )
 
 KIND = "DriftMonitor"
+
 PLURAL = "driftmonitors"
 
 
@@ -55,151 +49,6 @@ class Window(ApiModel):
     """Fewer rows are Insufficient, never drift."""
     max_rows: Annotated[int, Field(ge=100, le=100_000_000)] = 1_000_000
     """More rows are sampled, by a hash of the row's key; the report says so."""
-
-
-class ColumnWeighting(StrEnum):
-    """How columns are weighted in an aggregate."""
-
-    UNIFORM = "Uniform"
-    IMPORTANCE = "Importance"
-
-
-class Columns(ApiModel):
-    """Which columns are looked at, and what they weigh."""
-
-    include: Annotated[
-        list[ColumnName],
-        Field(min_length=1, max_length=1000, json_schema_extra={"x-kubernetes-list-type": "set"}),
-    ] = ["*"]
-    """Names; * stands for any characters."""
-    exclude: Annotated[
-        list[ColumnName], Field(max_length=1000, json_schema_extra={"x-kubernetes-list-type": "set"})
-    ] = []
-    """Names; * stands for any characters; wins over include."""
-    weighting: ColumnWeighting | None = None
-    """Uniform or Importance (the model's own feature importances). Left out without `weights`: Uniform."""
-    weights: (
-        Annotated[dict[str, Annotated[float, Field(ge=0, le=1_000_000)]], Field(min_length=1, max_length=1000)] | None
-    ) = None
-    """Weights by column; columns that are not named weigh nothing."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (at_most_one("weighting", "weights"),)
-
-
-class NumericTest(StrEnum):
-    """Test of a numeric column."""
-
-    AUTO = "Auto"
-    KOLMOGOROV_SMIRNOV = "KolmogorovSmirnov"
-
-
-class CategoricalTest(StrEnum):
-    """Test of a categorical column."""
-
-    AUTO = "Auto"
-    CHI_SQUARED = "ChiSquared"
-
-
-class Correction(StrEnum):
-    """Correction for testing many columns."""
-
-    NONE = "None"
-    BONFERRONI = "Bonferroni"
-    HOLM = "Holm"
-    BENJAMINI_HOCHBERG = "BenjaminiHochberg"
-
-
-class UnivariateTest(ApiModel):
-    """A test for each column. It drifted if its corrected p-value is below alpha and its effect reaches minEffect."""
-
-    numeric: NumericTest = NumericTest.KOLMOGOROV_SMIRNOV
-    """Test of numeric columns; the effect size is the KS statistic."""
-    categorical: CategoricalTest = CategoricalTest.CHI_SQUARED
-    """Test of categorical columns; the effect size is Cramér's V."""
-    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.01
-    """Significance level."""
-    correction: Correction = Correction.BENJAMINI_HOCHBERG
-    """Correction for many columns: None, Bonferroni, Holm or BenjaminiHochberg."""
-    min_effect: Share = 0.05
-    """Smallest effect that counts: with much data everything is significant."""
-    drifted_share: Annotated[float, Field(gt=0, le=1)] = 0.3
-    """The window drifted if at least this share of the columns (by weight) drifted."""
-
-
-class NumericDistance(StrEnum):
-    """Distance of a numeric column."""
-
-    AUTO = "Auto"
-    WASSERSTEIN = "Wasserstein"
-    JENSEN_SHANNON = "JensenShannon"
-    KULLBACK_LEIBLER = "KullbackLeibler"
-    POPULATION_STABILITY = "PopulationStability"
-    HELLINGER = "Hellinger"
-
-
-class CategoricalDistance(StrEnum):
-    """Distance of a categorical column."""
-
-    AUTO = "Auto"
-    JENSEN_SHANNON = "JensenShannon"
-    KULLBACK_LEIBLER = "KullbackLeibler"
-    POPULATION_STABILITY = "PopulationStability"
-    HELLINGER = "Hellinger"
-
-
-class Aggregate(StrEnum):
-    """How the columns' distances become one number."""
-
-    WEIGHTED_MEAN = "WeightedMean"
-    MAX = "Max"
-
-
-class UnivariateDistance(ApiModel):
-    """A distance for each column, and one number for all."""
-
-    numeric: NumericDistance = NumericDistance.WASSERSTEIN
-    """Distance of numeric columns; Wasserstein is divided by the reference's standard deviation."""
-    categorical: CategoricalDistance = CategoricalDistance.JENSEN_SHANNON
-    """Distance of categorical columns."""
-    threshold: Annotated[float, Field(gt=0, le=1000)] = 0.1
-    """The window drifted if the aggregate is above it."""
-    aggregate: Aggregate = Aggregate.WEIGHTED_MEAN
-    """WeightedMean (weights as in `columns`) or Max."""
-
-
-class Prediction(ApiModel):
-    """Distance between the stable version's answers on the reference and in the window."""
-
-    method: CategoricalDistance = CategoricalDistance.JENSEN_SHANNON
-    """Distance of the predictions; numeric answers use bins of the reference's quantiles."""
-    threshold: Annotated[float, Field(gt=0, le=1000)] = 0.1
-    """Drifted if above it."""
-
-
-class OutOfDistributionIncrease(ApiModel):
-    """How many more rows are out of distribution than the detector's acceptance allows."""
-
-    max_increase: Annotated[float, Field(gt=0, le=1)] = 0.05
-    """Drifted if the rate's one-sided 95 % lower bound is above 1 - acceptance + maxIncrease."""
-
-
-class Check(ApiModel):
-    """One check of a window."""
-
-    name: ElementName
-    """Name of the check."""
-    univariate_test: UnivariateTest | None = None
-    """A test for each column."""
-    univariate_distance: UnivariateDistance | None = None
-    """A distance for each column, and one number for all."""
-    prediction: Prediction | None = None
-    """Distance between the answers then and now."""
-    out_of_distribution_rate: OutOfDistributionIncrease | None = None
-    """How many more rows are out of distribution."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        exactly_one("univariateTest", "univariateDistance", "prediction", "outOfDistributionRate"),
-    )
 
 
 class RaiseAfter(ApiModel):

@@ -21,6 +21,13 @@ ColumnName = Annotated[str, Field(min_length=1, max_length=128)]
 QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 Quantity = Annotated[str, Field(pattern=QUANTITY_PATTERN, max_length=20)]
 
+Alias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", min_length=1, max_length=63)]
+ModelVersion = Annotated[str, Field(pattern=r"^[1-9][0-9]*$", max_length=9)]
+
+
+class NoParameters(ApiModel):
+    """A variant without parameters."""
+
 
 class ModelDeploymentRef(ApiModel):
     """A ModelDeployment in the same namespace."""

@@ -11,15 +11,9 @@ from rich.text import Text
 
 from leeboard.api.base import seconds
 from leeboard.api.driftmonitor import CheckStatus, DriftMonitor
-from leeboard.api.modeldeployment import (
-    FinishedRollout,
-    MetricStatus,
-    ModelDeployment,
-    RolloutPhase,
-    RolloutStatus,
-    Stage,
-)
+from leeboard.api.modeldeployment import FinishedRollout, MetricStatus, ModelDeployment, RolloutPhase, RolloutStatus
 from leeboard.api.retrainpolicy import ActiveRun, FinishedRun, RetrainPolicy
+from leeboard.api.rollout import Stage
 from leeboard.api.shared import Condition
 from leeboard.cli.cluster import Loop
 from leeboard.cli.words import BAD, BUSY, GOOD, QUIET, STYLES, ago, ahead, bar, mark, number, since, span, verdict

@@ -7,10 +7,11 @@ MLflow run tagged `leeboard.request=<request_hash>` whose artifact `report.json`
 from enum import StrEnum
 from typing import Literal
 
-from leeboard.api.driftmonitor import Check, Columns
-from leeboard.api.modeldeployment import Detector, DetectorInput
-from leeboard.api.retrainpolicy import Evaluation, FiredTrigger, Trainer
+from leeboard.api.checks import Check, Columns
+from leeboard.api.outofdistribution import Detector, DetectorInput
+from leeboard.api.retrainpolicy import FiredTrigger
 from leeboard.api.shared import DatasetRef
+from leeboard.api.training import Evaluation, Trainer
 from leeboard.contract.documents import Document, short_hash
 
 REQUEST_VARIABLE = "LEEBOARD_REQUEST"

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from leeboard.api.modeldeployment import AnalysisMetric, FrozenStable, MetricStatus, NoData, RolloutStatus, Verdict
+from leeboard.api.analysis import AnalysisMetric, NoData
+from leeboard.api.modeldeployment import FrozenStable, MetricStatus, RolloutStatus, Verdict
 from leeboard.control.clock import instant
 from leeboard.control.conditions import cut
 from leeboard.modeldeployment.seen import Reading

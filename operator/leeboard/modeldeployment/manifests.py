@@ -6,6 +6,7 @@ from typing import Any
 from leeboard.api import modeldeployment
 from leeboard.api.errors import SpecError
 from leeboard.api.modeldeployment import ModelDeployment
+from leeboard.api.serving import Replicas
 from leeboard.api.shared import ResourceRequirements
 from leeboard.contract import serving
 from leeboard.control import children, names
@@ -56,7 +57,7 @@ def arm_name(subject: ModelDeployment, version: str) -> str:
         SpecError: the namespace leaves no room for the name.
     """
     spec = subject.spec
-    template = spec.serving.model_copy(update={"replicas": modeldeployment.Replicas()}).document()
+    template = spec.serving.model_copy(update={"replicas": Replicas()}).document()
     detector = spec.out_of_distribution.document() if spec.out_of_distribution else None
     metadata = subject.metadata
     return names.arm(

@@ -7,7 +7,8 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-from leeboard.api.modeldeployment import AnalysisMetric, ModelDeployment
+from leeboard.api.analysis import AnalysisMetric
+from leeboard.api.modeldeployment import ModelDeployment
 from leeboard.contract import serving
 
 

@@ -6,7 +6,8 @@ or after a crash, makes the same request under the same name.
 
 from typing import Any
 
-from leeboard.api.retrainpolicy import KIND, ActiveRun, WarmStart
+from leeboard.api.retrainpolicy import KIND, ActiveRun
+from leeboard.api.training import WarmStart
 from leeboard.contract.jobs import LogTables, RetrainRequest
 from leeboard.control import children, livearms, names
 from leeboard.control.clock import instant, iso

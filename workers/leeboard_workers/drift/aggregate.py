@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import sqrt
 
-from leeboard.api.driftmonitor import Aggregate
+from leeboard.api.checks import Aggregate
 
 ONE_SIDED_95 = 1.6448536269514722
 """95 % quantile of the normal distribution."""

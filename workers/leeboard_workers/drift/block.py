@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from leeboard.api.driftmonitor import Check
+from leeboard.api.checks import Check
 from leeboard.contract.jobs import Distribution
 from leeboard_workers.drift.distribution import distribution_of
 from leeboard_workers.drift.reference import bins_of

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
-from leeboard.api.driftmonitor import Check
+from leeboard.api.checks import Check
 from leeboard.contract.jobs import CheckReport, ColumnReport, Distribution
 from leeboard_workers.drift import verdicts
 from leeboard_workers.drift.block import Block, ColumnMeasure, measure_block

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from leeboard.api.driftmonitor import Correction
+from leeboard.api.checks import Correction
 from leeboard_workers.drift.values import Floats
 
 

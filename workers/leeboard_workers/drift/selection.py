@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from leeboard.api.driftmonitor import Columns
+from leeboard.api.checks import Columns
 
 
 class ColumnSelectionError(ValueError):

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from leeboard.api.driftmonitor import (
+from leeboard.api.checks import (
     Aggregate,
     CategoricalDistance,
     NumericDistance,

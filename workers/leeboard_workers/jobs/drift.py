@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from leeboard.api.driftmonitor import ColumnWeighting
+from leeboard.api.checks import ColumnWeighting
 from leeboard.contract.jobs import DriftReport, DriftRequest, JobOutcome
 from leeboard_workers.data.datasets import read_dataset, sample_rows
 from leeboard_workers.data.predictionlog import LogRows, read_predictions

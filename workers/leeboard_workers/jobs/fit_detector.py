@@ -9,7 +9,7 @@ import pyarrow as pa
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
-from leeboard.api.modeldeployment import DetectorInput
+from leeboard.api.outofdistribution import DetectorInput
 from leeboard.api.shared import DatasetRef
 from leeboard.contract.jobs import FitDetectorReport, FitDetectorRequest, JobOutcome
 from leeboard_workers.data.datasets import DatasetError, read_dataset, sample_rows

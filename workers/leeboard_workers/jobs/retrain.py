@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from leeboard.api.retrainpolicy import Evaluation, WarmStart
+from leeboard.api.training import Evaluation, WarmStart
 from leeboard.contract.jobs import BacktestFold, JobOutcome, RetrainReport, RetrainRequest
 from leeboard_workers.data.windows import instant
 from leeboard_workers.drift.page import day

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leeboard.api.modeldeployment import Detector, DetectorInput
+from leeboard.api.outofdistribution import Detector, DetectorInput
 from leeboard_workers.ood.detectors import Labels, Matrix
 from leeboard_workers.ood.fitted import FittedDetector
 from leeboard_workers.ood.fitting import fit_on_outputs

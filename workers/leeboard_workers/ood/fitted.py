@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leeboard.api.modeldeployment import DetectorInput
+from leeboard.api.outofdistribution import DetectorInput
 from leeboard_workers.ood.calibrate import Calibration
 from leeboard_workers.ood.detectors import Matrix, Scorer
 from leeboard_workers.ood.detectors.mahalanobis import MahalanobisScorer

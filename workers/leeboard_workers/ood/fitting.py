@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from leeboard.api.modeldeployment import Detector, DetectorInput
+from leeboard.api.outofdistribution import Detector, DetectorInput
 from leeboard_workers.ood.arrow import as_columns, fit_encoder
 from leeboard_workers.ood.calibrate import Calibration, split
 from leeboard_workers.ood.detectors import Labels, Matrix, fit_scorer, kind_of

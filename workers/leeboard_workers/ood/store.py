@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leeboard.api.modeldeployment import DetectorInput
+from leeboard.api.outofdistribution import DetectorInput
 from leeboard_workers.ood.calibrate import Calibration
 from leeboard_workers.ood.detectors import SCORERS
 from leeboard_workers.ood.encode import Column, Encoder, ListColumn, NumericColumn, TextColumn

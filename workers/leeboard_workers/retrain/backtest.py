@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leeboard.api.base import seconds
-from leeboard.api.retrainpolicy import Backtest, Scheme
+from leeboard.api.training import Backtest, Scheme
 from leeboard_workers.retrain.tables import TIME
 
 

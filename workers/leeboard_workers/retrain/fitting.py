@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from leeboard.api.retrainpolicy import Trainer
+from leeboard.api.training import Trainer
 from leeboard_workers.retrain.context import TrainedModel, TrainingContext
 from leeboard_workers.retrain.metrics import METRICS, answers_of, measure
 from leeboard_workers.retrain.tables import inputs_of, labels_of

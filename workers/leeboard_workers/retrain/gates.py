@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from leeboard.api.retrainpolicy import Gate
+from leeboard.api.training import Gate
 from leeboard.contract.jobs import GateReport, GateVerdict
 from leeboard_workers.retrain.metrics import metric_named
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from leeboard.api.retrainpolicy import Evaluation
+from leeboard.api.training import Evaluation
 from leeboard.contract.jobs import BacktestFold, GateVerdict, JobOutcome, RetrainReport
 from leeboard_workers.drift.page import day, number, render
 from leeboard_workers.retrain.metrics import METRICS

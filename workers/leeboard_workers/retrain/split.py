@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from leeboard.api.retrainpolicy import Holdout, Split
+from leeboard.api.training import Holdout, Split
 from leeboard_workers.retrain.context import TrainingError
 from leeboard_workers.retrain.tables import TIME
 

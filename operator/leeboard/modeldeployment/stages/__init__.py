@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from leeboard.api.modeldeployment import Stage
+from leeboard.api.rollout import Stage
 from leeboard.modeldeployment.stages.canary import CanaryStage
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from leeboard.api.base import seconds
-from leeboard.api.modeldeployment import Canary
+from leeboard.api.rollout import Canary
 
 
 @dataclass(frozen=True)

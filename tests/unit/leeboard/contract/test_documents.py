@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from leeboard.api.driftmonitor import Check, Columns, UnivariateTest
-from leeboard.api.modeldeployment import Detector, DetectorInput, Mahalanobis, NoParameters
-from leeboard.api.retrainpolicy import BuiltinTrainer, Evaluation, FiredTrigger, Gate, Trainer
-from leeboard.api.shared import DatasetRef
+from leeboard.api.checks import Check, Columns, UnivariateTest
+from leeboard.api.outofdistribution import Detector, DetectorInput, Mahalanobis
+from leeboard.api.retrainpolicy import FiredTrigger
+from leeboard.api.shared import DatasetRef, NoParameters
+from leeboard.api.training import BuiltinTrainer, Evaluation, Gate, Trainer
 from leeboard.contract import serving
 from leeboard.contract.documents import MAX_DOCUMENT_BYTES, Document
 from leeboard.contract.jobs import (

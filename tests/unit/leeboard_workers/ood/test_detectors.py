@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.neural_network import MLPClassifier
 
-from leeboard.api.modeldeployment import Detector, DetectorInput
+from leeboard.api.outofdistribution import Detector, DetectorInput
 from leeboard_workers.ood.conformance import check_detector
 from leeboard_workers.ood.detectors import Matrix, fit_scorer
 from leeboard_workers.ood.detectors.mahalanobis import MahalanobisScorer, ledoit_wolf

@@ -6,7 +6,7 @@ implementation of one changes its file and nothing else.
 
 from collections.abc import Callable
 
-from leeboard.api.driftmonitor import CategoricalDistance, CategoricalTest, NumericDistance, NumericTest
+from leeboard.api.checks import CategoricalDistance, CategoricalTest, NumericDistance, NumericTest
 from leeboard_workers.drift.reference import as_levels, bins_of, has_few_values
 from leeboard_workers.drift.univariate.binned import (
     Shares,

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtrc
 
-from leeboard.api.driftmonitor import CategoricalTest
+from leeboard.api.checks import CategoricalTest
 from leeboard_workers.drift.univariate.outcome import TestOutcome
 from leeboard_workers.drift.values import CategoricalValues
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from leeboard.api.driftmonitor import NumericTest
+from leeboard.api.checks import NumericTest
 from leeboard_workers.drift.univariate.outcome import TestOutcome
 from leeboard_workers.drift.values import NumericValues
 

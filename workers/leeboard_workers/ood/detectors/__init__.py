@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from leeboard.api.modeldeployment import Detector
+from leeboard.api.outofdistribution import Detector
 from leeboard_workers.ood.detectors.energy import EnergyScorer
 from leeboard_workers.ood.detectors.knn import NearestNeighboursScorer
 from leeboard_workers.ood.detectors.mahalanobis import MahalanobisScorer

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from leeboard.api.retrainpolicy import Trainer
+from leeboard.api.training import Trainer
 from leeboard_workers.retrain.context import TrainedModel, TrainingContext
 from leeboard_workers.retrain.trainers import entrypoint, partialfit, refit
 
