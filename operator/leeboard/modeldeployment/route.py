@@ -22,7 +22,7 @@ def hostnames(subject: ModelDeployment, settings: Settings) -> list[str]:
 
 def url(subject: ModelDeployment, settings: Settings) -> str:
     """Return where to send requests."""
-    return f"http://{hostnames(subject, settings)[0]}/v2/models/{subject.metadata.name}/infer"
+    return f"http://{hostnames(subject, settings)[0]}"
 
 
 def gateway(subject: ModelDeployment, settings: Settings) -> tuple[str, str]:
