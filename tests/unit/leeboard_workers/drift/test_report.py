@@ -1,0 +1,111 @@
+"""The page that people open."""
+
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from leeboard.api.checks import Check, UnivariateDistance, UnivariateTest
+from leeboard.contract.jobs import DriftReport, JobOutcome
+from leeboard_workers.drift import compare
+from leeboard_workers.drift.page import number, p_value, percent
+from leeboard_workers.drift.report import Story, headline, html, metrics, verdict_of
+
+STORY = Story("flights", "flights-delay", "training data of version 1", "all columns weigh the same", "run1")
+
+
+class Outline(HTMLParser):
+    """Collects tags and text; a tag that is closed in the wrong order is an error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open, self.text, self.tags = [], [], []
+
+    def handle_starttag(self, tag: str, attrs: Any):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "rect", "line", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: Any):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str):
+        self.text.append(data)
+
+
+def outline(page: str):
+    parser = Outline()
+    parser.feed(page)
+    assert parser.open == []
+    return parser
+
+
+@pytest.fixture
+def report():
+    draw = np.random.default_rng(0)
+    then = pa.table({"temp<b>": draw.normal(size=900), "carrier": draw.choice(["UA", "B6"], 900)})
+    now = pa.table({"temp<b>": draw.normal(1, 1, size=700), "carrier": draw.choice(["UA", "B6"], 700)})
+    checks = [
+        Check(name="columns", univariate_test=UnivariateTest()),
+        Check(name="distance", univariate_distance=UnivariateDistance()),
+    ]
+    found = compare(then, now, checks=checks)
+    return DriftReport(
+        request_hash="abc",
+        outcome=JobOutcome.MEASURED,
+        drifted=found.drifted,
+        rows=700,
+        reference_rows=900,
+        version="3",
+        window_start_time="2026-01-01T00:00:00Z",
+        window_end_time="2026-01-02T00:00:00Z",
+        checks=found.checks,
+        columns=found.columns,
+    )
+
+
+def test_the_page_stands_alone_and_is_well_formed(report: DriftReport):
+    page = html(report, STORY)
+    parsed = outline(page)
+    assert not any(attributes.get("src") or attributes.get("href") for _, attributes in parsed.tags)
+    assert not any(tag == "script" for tag, _ in parsed.tags)
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_the_verdict_stands_in_one_sentence(report: DriftReport):
+    text = " ".join(outline(html(report, STORY)).text)
+    assert "The window drifted: columns and distance found it, most of all in temp<b>." in text
+    assert verdict_of(report) == "Drifted"
+
+
+def test_names_from_data_are_escaped(report: DriftReport):
+    assert "temp<b>" not in html(report, STORY).replace("temp&lt;b&gt;", "")
+
+
+def test_quiet_and_insufficient_windows_say_so(report: DriftReport):
+    quiet = report.model_copy(update={"checks": (), "drifted": False})
+    assert headline(quiet).startswith("The window looks like the reference")
+    few = DriftReport(request_hash="abc", outcome=JobOutcome.INSUFFICIENT, message="too few rows")
+    assert (verdict_of(few), headline(few)) == ("Insufficient", "too few rows")
+    outline(html(few, STORY))
+
+
+def test_numbers_for_mlflow(report: DriftReport):
+    found = metrics(report)
+    assert found["drifted"] == 1.0
+    assert found["effect/temp<b>"] > 0.3
+
+
+def test_the_report_survives_json(report: DriftReport):
+    assert DriftReport.model_validate_json(report.model_dump_json(by_alias=True, exclude_none=True)) == report
+
+
+def test_numbers_are_written_for_people():
+    assert [percent(0.0), percent(0.00001), percent(0.25), percent(None)] == ["0 %", "< 0.1 %", "25 %", "\N{EN DASH}"]
+    assert [p_value(0.0), p_value(0.2)] == ["< 1e\N{MINUS SIGN}300", "0.200"]
+    assert number(-1234.5) == "\N{MINUS SIGN}1.23e+03"
