@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002 -- what is played need not look at every argument of the Protocol
 """A world that a test plays: objects in memory, neighbours that answer what the test says, and passes that may crash.
 
 It implements the Protocols of `control/world.py`; the passes follow `control/passes.py` step by step, so that a test
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +31,7 @@ NAMESPACE = "default"
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """The operator died here."""
 
 
@@ -46,12 +47,14 @@ class PlayedWorld:
     models: dict[str, RegisteredModel] = field(default_factory=dict)
     ledger: list[Any] = field(default_factory=list)
     away: set[str] = field(default_factory=set)
-    refused: Callable[[Any], str | None] = lambda step: None
+    refused: Callable[[Any], str | None] = lambda _: None
     """Says why a step fails, or None."""
     hidden: set[str] = field(default_factory=set)
     """RayJobs that exist, while the store has not heard of them yet."""
     requests: dict[str, str] = field(default_factory=dict)
     """Request hash of every RayJob ever made, by name."""
+    made: list[JobRequest] = field(default_factory=list)
+    """Requests of every RayJob ever made, in order."""
     events: list[EmitEvent] = field(default_factory=list)
     registry_writes: list[Any] = field(default_factory=list)
     status_writes: int = 0
@@ -182,7 +185,7 @@ class PlayedWorld:
             raw["status"] = deepcopy(status)
             self.status_writes += 1
 
-    def _apply(self, plan: Plan, writes: "_Countdown") -> Outcomes:
+    def _apply(self, plan: Plan, writes: _Countdown) -> Outcomes:
         failures: list[Any] = []
         for step in plan.steps:
             why = self.refused(step)
@@ -207,7 +210,11 @@ class PlayedWorld:
                 self.events.append(step)
         else:
             assert isinstance(step, WriteRegistry)
-            self.registry_writes.extend(write for write in step.writes if write not in self.registry_writes)
+            for write in step.writes:
+                self.registry_writes.append(write)
+                before = self.models.get(step.model, RegisteredModel(step.model))
+                aliases = {**before.aliases, str(write.set_alias): write.version}
+                self.models[step.model] = replace(before, aliases=aliases)
 
     def _create(self, manifest: dict[str, Any]) -> None:
         name = manifest["metadata"]["name"]
@@ -222,6 +229,7 @@ class PlayedWorld:
                 "creationTimestamp": iso(self.time),
             }
             self.objects["RayJob", name] = made
+            self.made.append(read_request(manifest))
 
 
 class _Countdown:
@@ -232,7 +240,7 @@ class _Countdown:
         if self.left is not None:
             self.left -= 1
             if self.left < 0:
-                raise Crash
+                raise CrashError
 
 
 def read_request(manifest: dict[str, Any]) -> JobRequest:

@@ -12,7 +12,7 @@ from leeboard.control.steps import Create, Delete
 from leeboard.driftmonitor import LOOP
 from leeboard.settings import Settings
 from tests.support.playedmodel import MODEL, ZERO, arm_of, log, roll_out, serve
-from tests.support.playedworld import START, Crash, PlayedWorld
+from tests.support.playedworld import START, CrashError, PlayedWorld
 
 NAME = "watch"
 BEGIN = START + timedelta(minutes=3)
@@ -38,7 +38,7 @@ def tick(world: PlayedWorld, minutes: int = 30) -> None:
     world.pass_time(minutes=minutes)
 
 
-def report(drifted: bool = False, **more: Any) -> DriftReport:
+def report(*, drifted: bool = False, **more: Any) -> DriftReport:
     return DriftReport(
         request_hash="x",
         outcome=more.pop("outcome", JobOutcome.MEASURED),
@@ -131,7 +131,7 @@ async def test_of_missed_ticks_only_the_newest_runs(world: PlayedWorld) -> None:
 
 async def test_the_intent_stands_before_the_job_is_made(world: PlayedWorld) -> None:
     tick(world)
-    with pytest.raises(Crash):
+    with pytest.raises(CrashError):
         await one(world, crash_after=0)
     intended = status(world)["activeJob"]
     assert world.jobs == {}
@@ -187,7 +187,7 @@ async def test_gives_a_window_up_after_so_many_attempts(
         await world.settle(LOOP, NAME)
         world.pass_time(minutes=3)
     assert len(world.requests) == 3
-    assert status(world)["lastRun"]["verdict"] == "Error"
+    assert status(world)["lastRun"]["verdict"] == "Error", sentence
     assert ready(world) == ("False", "RunFailed")
     assert world.condition("DriftMonitor", NAME, "Stalled") is not None
     assert "activeJob" not in status(world)
@@ -357,7 +357,7 @@ async def test_says_what_stands_in_the_way(
     change(world)
     tick(world)
     plan = await world.settle(LOOP, NAME)
-    assert plan.steps == ()
+    assert plan.steps == (), sentence
     assert ready(world) == ("False", reason)
     assert world.condition("DriftMonitor", NAME, condition) is not None
 
@@ -405,12 +405,12 @@ async def test_says_nothing_of_the_window_while_a_neighbour_is_away(world: Playe
 
 
 async def test_a_write_that_fails_is_told_and_tried_again(world: PlayedWorld) -> None:
-    world.refused = lambda step: "the API server does not know RayJobs: install KubeRay"
+    world.refused = lambda _: "the API server does not know RayJobs: install KubeRay"
     tick(world)
     await one(world)
     assert ready(world) == ("False", "WriteFailed")
     assert "KubeRay" in world.condition("DriftMonitor", NAME, "Ready")["message"]
-    world.refused = lambda step: None
+    world.refused = lambda _: None
     await world.settle(LOOP, NAME)
     assert len(world.jobs) == 1
     assert ready(world) == ("True", "Scoring")

@@ -12,7 +12,7 @@ from leeboard.contract.jobs import CheckReport, DriftReport, DriftRequest, JobOu
 from leeboard.control.steps import Create
 from leeboard.driftmonitor import LOOP
 from tests.support.playedmodel import MODEL, log, serve
-from tests.support.playedworld import START, Crash, PlayedWorld
+from tests.support.playedworld import START, CrashError, PlayedWorld
 
 NAME = "watch"
 SPEC: dict[str, Any] = {
@@ -51,7 +51,7 @@ class Monitors(RuleBasedStateMachine):
         before = self.status
         try:
             plan = asyncio.run(self.world.one_pass(LOOP, NAME, crash_after))
-        except Crash:
+        except CrashError:
             return
         made = [step for step in plan.steps if isinstance(step, Create)]
         assert len(made) <= 1, "one job at a time"
@@ -77,7 +77,7 @@ class Monitors(RuleBasedStateMachine):
 
     @precondition(lambda self: self.active is not None)
     @rule(outcome=st.sampled_from(["drifted", "drifted", "quiet", "insufficient", "error"]), passes=st.booleans())
-    def the_job_reports(self, outcome: str, passes: bool) -> None:
+    def the_job_reports(self, outcome: str, *, passes: bool) -> None:
         assert self.active is not None
         request = self.world.request_of(self.active)
         assert isinstance(request, DriftRequest)
@@ -120,7 +120,7 @@ class Monitors(RuleBasedStateMachine):
         self.pass_once()
 
     @rule(suspended=st.booleans())
-    def someone_suspends_or_resumes(self, suspended: bool) -> None:
+    def someone_suspends_or_resumes(self, *, suspended: bool) -> None:
         self.world.objects["DriftMonitor", NAME]["spec"] = SPEC | {"suspend": suspended}
         self.pass_once()
 

@@ -1,0 +1,563 @@
+"""What a RetrainPolicy does next, sentence by sentence."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from leeboard.api.errors import TransientError
+from leeboard.api.retrainpolicy import FiredTrigger
+from leeboard.contract.jobs import GateReport, GateVerdict, JobOutcome, RetrainReport, RetrainRequest
+from leeboard.contract.registry import RegisteredModel
+from leeboard.control.clock import iso
+from leeboard.control.steps import Create
+from leeboard.retrainpolicy import LOOP
+from leeboard.settings import Settings
+from tests.support.playedmodel import MODEL, ZERO, arm_of, end_rollout, log, roll_out, serve
+from tests.support.playedworld import START, CrashError, PlayedWorld
+
+NAME = "keep"
+KIND = "RetrainPolicy"
+SPEC: dict[str, Any] = {
+    "modelDeploymentRef": {"name": MODEL},
+    "level": {
+        "continual": {
+            "triggers": [
+                {"name": "drift", "drift": {"driftMonitorRef": {"name": "watch"}}},
+                {"name": "labels", "volume": {"newLabelledRows": 100}},
+                {"name": "age", "time": {"maxAge": "30d"}},
+            ],
+            "minInterval": "6h",
+        }
+    },
+    "data": {"window": {"duration": "14d"}},
+    "trainer": {"builtin": {"refit": {}}},
+    "evaluation": {"gates": [{"name": "better", "metric": "roc_auc", "minGainOverChampion": 0}]},
+    "budget": {"maxRunsPerDay": 4, "stopAfterRejections": 2},
+}
+MANUAL = SPEC | {"level": {"manual": {}}}
+
+
+@pytest.fixture
+def world() -> PlayedWorld:
+    world = PlayedWorld()
+    serve(world, "1", since="2026-01-01T00:00:00Z")
+    log(world)
+    world.models["flights"] = RegisteredModel("flights", aliases={"champion": "1"})
+    world.put("DriftMonitor", "watch", monitor_spec())
+    world.put(KIND, NAME, SPEC)
+    return world
+
+
+def monitor_spec(model: str = MODEL) -> dict[str, Any]:
+    return {"modelDeploymentRef": {"name": model}, "schedule": {"every": "1h"}, "window": {"duration": "6h"}}
+
+
+def drift(world: PlayedWorld, episode: str | None, version: str = "1", checks: tuple[str, ...] = ("columns",)) -> None:
+    told = {"id": episode, "startedTime": ZERO, "checks": list(checks), "modelVersion": version}
+    world.objects["DriftMonitor", "watch"]["status"] = {"episode": told} if episode else {}
+
+
+def ask(world: PlayedWorld, token: str) -> None:
+    world.objects[KIND, NAME]["metadata"]["annotations"] = {"leeboard.dev/retrain": token}
+
+
+def change(world: PlayedWorld, **spec: Any) -> None:
+    raw = world.objects[KIND, NAME]
+    raw["spec"] = raw["spec"] | spec
+    raw["metadata"]["generation"] += 1
+
+
+def status(world: PlayedWorld) -> dict[str, Any]:
+    return world.status(KIND, NAME)
+
+
+def ready(world: PlayedWorld) -> tuple[str, str]:
+    condition = world.condition(KIND, NAME, "Ready")
+    assert condition is not None
+    return condition["status"], condition["reason"]
+
+
+def told(world: PlayedWorld) -> str:
+    return str(world.condition(KIND, NAME, "Ready")["message"])
+
+
+async def one(world: PlayedWorld, **more: Any) -> Any:
+    return await world.one_pass(LOOP, NAME, **more)
+
+
+async def settle(world: PlayedWorld) -> Any:
+    return await world.settle(LOOP, NAME)
+
+
+async def started(world: PlayedWorld) -> str:
+    """Let a run start, and return its RayJob."""
+    await settle(world)
+    return str(status(world)["activeRun"]["rayJob"])
+
+
+def report(**more: Any) -> RetrainReport:
+    values: dict[str, Any] = {
+        "request_hash": "x",
+        "outcome": JobOutcome.MEASURED,
+        "passed": True,
+        "version": "2",
+        "metrics": {"roc_auc": 0.8},
+        "champion_metrics": {"roc_auc": 0.7},
+        "high_water_mark": 150,
+    }
+    return RetrainReport(**(values | more))
+
+
+def rejected() -> RetrainReport:
+    gate = GateReport(name="better", metric="roc_auc", verdict=GateVerdict.FAILED, message="0.70 is not above 0.71")
+    return report(passed=False, version=None, gates=(gate,))
+
+
+async def answer(world: PlayedWorld, found: RetrainReport) -> None:
+    name = await started(world)
+    world.answer(world.request_of(name), found)
+    world.end_job(name)
+    await settle(world)
+
+
+async def test_rests_and_writes_nothing_while_nothing_asks(world: PlayedWorld) -> None:
+    plan = await settle(world)
+    assert ready(world) == ("True", "Watching")
+    assert "DriftMonitor watch" in told(world)
+    assert plan.look.after <= 30
+    before = world.status_writes
+    for rows in (3, 50, 99):
+        log(world, labels=rows)
+        world.pass_time(minutes=10)
+        await one(world)
+    assert world.status_writes == before
+
+
+async def test_a_request_says_everything_and_is_the_same_after_a_crash(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    with pytest.raises(CrashError):
+        await one(world, crash_after=0)
+    intended = status(world)["activeRun"]
+    world.pass_time(minutes=7)
+    log(world, labels=5)
+    await settle(world)
+    [name] = world.jobs
+    request = world.request_of(name)
+    assert isinstance(request, RetrainRequest)
+    assert name == intended["rayJob"]
+    assert request.request_hash == intended["requestHash"]
+    assert (request.data_from_time, request.data_to_time) == ("2025-12-22T12:00:00Z", "2026-01-05T12:00:00Z")
+    assert request.champion_version == "1"
+    assert request.parent_version is None
+    assert [arm.arm for arm in request.arms] == [arm_of("1")]
+    assert [(trigger.id, trigger.count) for trigger in request.triggers] == [("drift/watch/e1", 1)]
+    assert ready(world) == ("False", "Training")
+
+
+async def test_all_facts_that_hold_are_consumed_together(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    log(world, labels=100)
+    world.pass_time(days=40)
+    ask(world, "now")
+    await started(world)
+    names = [trigger["name"] for trigger in status(world)["activeRun"]["triggers"]]
+    assert names == ["manual", "drift", "labels", "age"]
+    assert {"name": "retrain", "value": "now"} in status(world)["handledActions"]
+
+
+async def test_a_run_that_passes_is_promoted_at_the_end_of_its_bake(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    await answer(world, report())
+    assert status(world)["activeRun"]["version"] == "2"
+    assert [(write.set_alias, write.version) for write in world.registry_writes] == [("challenger", "2")]
+    assert ready(world) == ("False", "RollingOut")
+    roll_out(world, "2")
+    await settle(world)
+    assert "activeRun" in status(world)
+    rollout = world.status("ModelDeployment", MODEL)["rollout"]
+    serve(world, "2")
+    world.status("ModelDeployment", MODEL)["rollout"] = rollout | {"phase": "Baking"}
+    await settle(world)
+    assert "activeRun" in status(world), "it may still be rolled back"
+    end_rollout(world, "2", "Promoted")
+    await settle(world)
+    last = status(world)["lastRun"]
+    assert (last["outcome"], last["version"], last["metrics"]) == ("Promoted", "2", {"roc_auc": 0.8})
+    assert status(world)["highWaterMark"] == 150
+    assert ready(world) == ("True", "Watching"), "the episode is about a version that serves no more"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "recorded", "rejections"),
+    [("RolledBack", "RolledBack", 1), ("Aborted", "RolledBack", 1), ("Superseded", "Superseded", 0)],
+)
+async def test_the_end_of_the_rollout_is_the_end_of_the_run(
+    world: PlayedWorld, outcome: str, recorded: str, rejections: int
+) -> None:
+    drift(world, "e1")
+    await answer(world, report())
+    roll_out(world, "2")
+    await settle(world)
+    end_rollout(world, "2", outcome)
+    await settle(world)
+    assert status(world)["lastRun"]["outcome"] == recorded
+    assert status(world)["consecutiveRejections"] == rejections
+
+
+async def test_an_alias_moved_before_the_rollout_began_supersedes_the_run(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    await answer(world, report())
+    world.models["flights"] = replace(world.models["flights"], aliases={"champion": "1", "challenger": "9"})
+    await settle(world)
+    assert status(world)["lastRun"]["outcome"] == "Superseded"
+
+
+async def test_in_pinned_mode_the_version_is_registered_and_no_alias_moves(world: PlayedWorld) -> None:
+    world.objects["ModelDeployment", MODEL]["spec"]["model"]["version"] = "1"
+    drift(world, "e1")
+    await answer(world, report())
+    assert status(world)["lastRun"]["outcome"] == "Registered"
+    assert world.registry_writes == []
+
+
+async def test_the_alias_is_set_once_even_after_a_crash(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    name = await started(world)
+    world.answer(world.request_of(name), report())
+    world.end_job(name)
+    for crash_after in (0, 1):
+        with pytest.raises(CrashError):
+            await one(world, crash_after=crash_after)
+    roll_out(world, "2")
+    before = len(world.registry_writes)
+    await settle(world)
+    assert len(world.registry_writes) == before, "the rollout is under way: the alias has been seen"
+
+
+async def test_an_alias_that_cannot_be_set_is_tried_again(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    name = await started(world)
+    world.answer(world.request_of(name), report())
+    world.end_job(name)
+    world.refused = lambda _: "mlflow is away"
+    await one(world)
+    assert ready(world) == ("False", "RegistryWriteFailed")
+    assert status(world)["activeRun"]["challengerSet"] is False
+    world.refused = lambda _: None
+    await settle(world)
+    assert status(world)["activeRun"]["challengerSet"] is True
+
+
+async def test_a_failed_gate_does_not_silence_drift_that_lasts(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    await answer(world, rejected())
+    assert status(world)["lastRun"]["outcome"] == "GateFailed"
+    assert "0.70 is not above 0.71" in status(world)["lastRun"]["message"]
+    assert ready(world) == ("True", "MinInterval")
+    assert status(world)["nextRunTime"] == iso(START + timedelta(hours=6))
+    world.pass_time(hours=5, minutes=59)
+    assert (await settle(world)).steps == ()
+    world.pass_time(minutes=1)
+    await started(world)
+    assert [(fired["id"], fired["count"]) for fired in status(world)["activeRun"]["triggers"]] == [
+        ("drift/watch/e1", 2)
+    ]
+
+
+async def test_stops_after_so_many_rejections_until_someone_acts(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    await answer(world, rejected())
+    world.pass_time(hours=7)
+    await answer(world, rejected())
+    assert ready(world) == ("False", "TooManyRejections")
+    assert world.condition(KIND, NAME, "Stalled") is not None
+    assert any(event.reason == "TooManyRejections" for event in world.events)
+    world.pass_time(days=2)
+    drift(world, "e2")
+    assert (await settle(world)).steps == ()
+    ask(world, "again")
+    await started(world)
+    assert status(world)["consecutiveRejections"] == 0
+    assert "stoppedGeneration" not in status(world)
+
+
+async def test_a_changed_spec_starts_a_stopped_policy_again_on_the_same_fact(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    await answer(world, rejected())
+    world.pass_time(hours=7)
+    await answer(world, rejected())
+    world.pass_time(hours=7)
+    change(world, evaluation={"gates": [{"name": "better", "metric": "accuracy", "min": 0.5}]})
+    await started(world)
+    assert status(world)["activeRun"]["triggers"][0]["count"] == 3
+
+
+async def test_gives_a_fact_up_that_no_run_ends(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    for _ in range(2):
+        await answer(world, report(outcome=JobOutcome.INSUFFICIENT, message="12 rows"))
+        world.pass_time(hours=7)
+    assert (await settle(world)).steps == ()
+    assert ready(world) == ("False", "GivenUp")
+    drift(world, "e2")
+    await started(world)
+
+
+async def test_a_token_starts_one_run(world: PlayedWorld) -> None:
+    world.objects[KIND, NAME]["spec"] = MANUAL
+    drift(world, "e1")
+    assert (await settle(world)).steps == (), "manual: drift starts nothing"
+    ask(world, "t1")
+    await answer(world, rejected())
+    world.pass_time(days=3)
+    assert (await settle(world)).steps == ()
+    ask(world, "t2")
+    await started(world)
+    assert len(world.requests) == 2
+
+
+async def test_a_token_does_not_wait_for_the_interval(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    await answer(world, rejected())
+    ask(world, "t1")
+    await started(world)
+    assert [fired["name"] for fired in status(world)["activeRun"]["triggers"]] == ["manual"], (
+        "the drift has had its run, and the interval is not over"
+    )
+
+
+async def test_a_token_that_is_none_is_told(world: PlayedWorld) -> None:
+    ask(world, "no token; at all")
+    await settle(world)
+    assert ready(world) == ("False", "InvalidToken")
+
+
+async def test_labels_count_from_the_mark_of_the_last_run(world: PlayedWorld) -> None:
+    log(world, labels=120)
+    await answer(world, rejected())
+    world.pass_time(hours=12)
+    log(world, labels=249)
+    assert (await settle(world)).steps == (), "99 since the 150 that the run saw"
+    log(world, labels=250)
+    await started(world)
+    assert status(world)["activeRun"]["triggers"][0]["id"] == "volume/labels/150"
+
+
+async def test_only_drift_of_the_named_checks_counts(world: PlayedWorld) -> None:
+    trigger = {"name": "drift", "drift": {"driftMonitorRef": {"name": "watch"}, "checks": ["answers"]}}
+    change(world, level={"continual": {"triggers": [trigger]}})
+    drift(world, "e1", checks=("columns",))
+    assert (await settle(world)).steps == ()
+    drift(world, "e1", checks=("columns", "answers"))
+    await started(world)
+
+
+async def test_the_day_has_a_budget(world: PlayedWorld) -> None:
+    change(world, budget={"maxRunsPerDay": 1, "stopAfterRejections": 9})
+    ask(world, "t1")
+    await answer(world, rejected())
+    ask(world, "t2")
+    await settle(world)
+    assert ready(world) == ("True", "BudgetSpent")
+    assert status(world)["nextRunTime"] == "2026-01-06T00:00:00Z"
+    world.pass_time(hours=12)
+    await started(world)
+    assert status(world)["startsToday"] == 1
+
+
+async def test_a_job_that_fails_is_another_attempt_at_the_same_run(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    for attempt in range(3):
+        name = await started(world)
+        assert status(world)["activeRun"]["attempt"] == attempt
+        world.end_job(name, "Failed", "FAILED", "AppFailed")
+        await settle(world)
+        world.pass_time(minutes=5)
+    assert len(world.requests) == 3
+    assert len(set(world.requests.values())) == 1
+    assert status(world)["lastRun"]["outcome"] == "Error"
+    assert status(world)["consecutiveRejections"] == 0
+    assert ready(world) == ("False", "RunFailed")
+
+
+async def test_an_error_that_stays_is_not_tried_again(world: PlayedWorld) -> None:
+    ask(world, "t1")
+    await answer(world, report(outcome=JobOutcome.ERROR, passed=False, message="no label column", permanent=True))
+    assert len(world.requests) == 1
+    assert "no label column" in told(world)
+    assert "highWaterMark" not in status(world)
+
+
+async def test_gates_that_could_not_be_judged_are_inconclusive(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    gate = GateReport(name="better", metric="roc_auc", verdict=GateVerdict.INCONCLUSIVE, message="12 rows held out")
+    await answer(world, report(passed=False, version=None, gates=(gate,)))
+    assert status(world)["lastRun"]["outcome"] == "Inconclusive"
+    assert status(world)["consecutiveRejections"] == 0
+
+
+async def test_waits_while_a_rollout_is_under_way(world: PlayedWorld) -> None:
+    roll_out(world, "7")
+    drift(world, "e1")
+    await settle(world)
+    assert ready(world) == ("True", "RolloutUnderWay")
+    assert world.jobs == {}
+    end_rollout(world, "7", "RolledBack")
+    await started(world)
+
+
+async def test_a_second_policy_for_the_same_model_is_stalled(world: PlayedWorld) -> None:
+    world.put(KIND, "older", MANUAL, metadata={"creationTimestamp": "2025-01-01T00:00:00Z"})
+    drift(world, "e1")
+    await settle(world)
+    assert ready(world) == ("False", "AnotherPolicy")
+    assert "older" in told(world)
+    await world.settle(LOOP, "older")
+    assert world.condition(KIND, "older", "Ready")["status"] == "True"
+    del world.objects[KIND, "older"]
+    await started(world)
+
+
+def _no_version(world: PlayedWorld) -> None:
+    del world.objects["ModelDeployment", MODEL]["status"]
+
+
+def _sampled(world: PlayedWorld) -> None:
+    world.objects["ModelDeployment", MODEL]["spec"]["logging"] = {"samplePercent": 50}
+
+
+def _no_collector(world: PlayedWorld) -> None:
+    world.settings = Settings()
+
+
+def _collector_away(world: PlayedWorld) -> None:
+    world.away = {"collector"}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "play", "reason", "condition"),
+    [
+        (
+            "the ModelDeployment is not there",
+            lambda world: world.objects.pop(("ModelDeployment", MODEL)),
+            "ModelDeploymentMissing",
+            "Reconciling",
+        ),
+        ("no version serves", _no_version, "NoStableVersion", "Reconciling"),
+        ("half of the requests are logged", _sampled, "LoggingSampled", "Stalled"),
+        ("there is no collector", _no_collector, "NoCollector", "Stalled"),
+        ("the collector is away", _collector_away, "CollectorUnavailable", "Reconciling"),
+        ("nothing was logged", lambda world: setattr(world, "tables", None), "NoLog", "Reconciling"),
+        (
+            "the monitor watches another model",
+            lambda world: world.put("DriftMonitor", "watch", monitor_spec("other")),
+            "MonitorOfAnotherModel",
+            "Stalled",
+        ),
+    ],
+)
+async def test_says_what_stands_in_the_way(
+    world: PlayedWorld, sentence: str, play: Callable[[PlayedWorld], Any], reason: str, condition: str
+) -> None:
+    drift(world, "e1")
+    ask(world, "t1")
+    play(world)
+    plan = await settle(world)
+    assert plan.steps == (), sentence
+    assert ready(world) == ("False", reason)
+    assert world.condition(KIND, NAME, condition) is not None
+
+
+async def test_a_missing_monitor_is_told_and_hinders_nothing_else(world: PlayedWorld) -> None:
+    del world.objects["DriftMonitor", "watch"]
+    await settle(world)
+    assert ready(world) == ("False", "DriftMonitorMissing")
+    log(world, labels=100)
+    await started(world)
+
+
+async def test_the_first_model_may_be_trained_by_hand_from_a_table(world: PlayedWorld) -> None:
+    _no_version(world)
+    table = {"uri": "/data/flights.parquet", "labelColumn": "late"}
+    world.objects[KIND, NAME]["spec"] = MANUAL | {"data": {"dataset": table}, "trainer": {"entrypoint": "mine:train"}}
+    ask(world, "first")
+    name = await started(world)
+    request = world.request_of(name)
+    assert isinstance(request, RetrainRequest)
+    assert request.champion_version is None
+    assert request.dataset is not None
+    assert request.log is None
+
+
+@pytest.mark.parametrize(("warm_start", "parent"), [("Champion", "1"), ("LastRun", "2")])
+async def test_a_warm_start_names_its_parent(world: PlayedWorld, warm_start: str, parent: str) -> None:
+    change(world, trainer={"builtin": {"partialFit": {}}, "warmStart": warm_start})
+    drift(world, "e1")
+    await answer(world, report())
+    end_rollout(world, "2", "RolledBack")
+    await settle(world)
+    world.pass_time(hours=7)
+    name = await started(world)
+    request = world.request_of(name)
+    assert isinstance(request, RetrainRequest)
+    assert request.parent_version == parent
+
+
+async def test_packages_of_an_entrypoint_reach_the_job(world: PlayedWorld) -> None:
+    change(world, trainer={"entrypoint": "mine:train", "packages": ["mine==1.0"]})
+    drift(world, "e1")
+    name = await started(world)
+    assert "mine==1.0" in world.objects["RayJob", name]["spec"]["runtimeEnvYAML"]
+
+
+async def test_after_a_loss_of_status_the_ledger_in_mlflow_counts(world: PlayedWorld) -> None:
+    ask(world, "t1")
+    drift(world, "e1")
+    world.ledger = [
+        FiredTrigger(name="manual", id="manual/t1", count=1),
+        FiredTrigger(name="drift", id="drift/watch/e1", count=1),
+    ]
+    await started(world)
+    assert [(fired["id"], fired["count"]) for fired in status(world)["activeRun"]["triggers"]] == [
+        ("drift/watch/e1", 2)
+    ]
+
+
+async def test_suspended_it_starts_nothing_and_reads_what_is_under_way(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    name = await started(world)
+    change(world, suspend=True)
+    world.answer(world.request_of(name), rejected())
+    world.end_job(name)
+    await settle(world)
+    assert status(world)["lastRun"]["outcome"] == "GateFailed"
+    ask(world, "t1")
+    assert (await settle(world)).steps == ()
+    assert ready(world) == ("True", "Suspended")
+    assert "t1" in told(world)
+
+
+async def test_waits_for_mlflow_when_a_job_has_ended(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    name = await started(world)
+    world.answer(world.request_of(name), rejected())
+    world.end_job(name)
+    world.away = {"mlflow"}
+    with pytest.raises(TransientError):
+        await one(world)
+    world.away = set()
+    await settle(world)
+    assert status(world)["lastRun"]["outcome"] == "GateFailed"
+
+
+async def test_makes_one_job_at_a_time(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    plan = await one(world)
+    assert sum(isinstance(step, Create) for step in plan.steps) == 1
+    ask(world, "t1")
+    drift(world, "e2")
+    await settle(world)
+    assert len(world.jobs) == 1
