@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import kopf
 from prometheus_client import start_http_server
 
+from leeboard import driftmonitor, modeldeployment, retrainpolicy
 from leeboard.api.base import ApiModel
 from leeboard.api.driftmonitor import DriftMonitorStatus
 from leeboard.api.errors import TransientError
@@ -42,6 +43,9 @@ from leeboard.services.registry import MlflowRegistry
 from leeboard.settings import Settings
 from leeboard.telemetry import Telemetry, configure_logging, log_subject
 
+LOOPS: tuple[Loop[Any, Any], ...] = (modeldeployment.LOOP, driftmonitor.LOOP, retrainpolicy.LOOP)
+"""One loop per kind."""
+
 STATUSES: Mapping[str, type[ApiModel]] = {
     "ModelDeployment": ModelDeploymentStatus,
     "DriftMonitor": DriftMonitorStatus,
@@ -63,7 +67,7 @@ class CannotStartError(Exception):
     """The operator must not run like this; the message says what to do."""
 
 
-def run(settings: Settings, loops: Iterable[AnyLoop]) -> None:
+def run(settings: Settings, loops: Iterable[AnyLoop] = LOOPS) -> None:
     """Run until SIGTERM or SIGINT.
 
     Raises:

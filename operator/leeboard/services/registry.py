@@ -16,12 +16,13 @@ import requests
 import yaml
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from pydantic import ValidationError
 
 from leeboard.api.errors import TransientError
 from leeboard.api.modeldeployment import RegistryWrite
 from leeboard.api.retrainpolicy import FiredTrigger
 from leeboard.contract import tags
-from leeboard.contract.jobs import REPORT_BY_KIND
+from leeboard.contract.jobs import REPORT_BY_KIND, JobOutcome, JobReport
 from leeboard.contract.registry import ModelVersion, RegisteredModel, ReportedRun, Row
 from leeboard.services import examples
 from leeboard.services.threads import Threads
@@ -35,7 +36,6 @@ _FAILURE_LASTS = 5.0
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 _LEDGER = 40
 """Runs of a policy that are looked through after a loss of its status."""
-_REPORT_HTML_KINDS = ("drift", "retrain")
 
 logger = logging.getLogger(__name__)
 
@@ -158,6 +158,8 @@ class MlflowRegistry:
                 f"MLflow at {self._uri} refuses the host name by which it is asked (403 Invalid Host header): "
                 "add it to MLFLOW_SERVER_ALLOWED_HOSTS of the MLflow server"
             )
+        if broken := re.search(r"too many (\d+) error responses", text):
+            return f"MLflow at {self._uri} answers with an error: {broken[1]}; its log tells why"
         if isinstance(error, MlflowException) and "Max retries exceeded" not in text and "Connection" not in text:
             return f"MLflow at {self._uri} answers with an error: {_first_line(text)}"
         return f"MLflow at {self._uri} does not answer: see whether it runs and whether LEEBOARD_TRACKING_URI names it"
@@ -219,10 +221,14 @@ class MlflowRegistry:
         )
         if not runs:
             return None
-        root = runs[0].info.artifact_uri.rstrip("/")
-        report = REPORT_BY_KIND[kind].model_validate(mlflow.artifacts.load_dict(f"{root}/report.json"))
-        page = "report.html" if kind in _REPORT_HTML_KINDS else "report.json"
-        return ReportedRun(run_id=runs[0].info.run_id, report=report, report_uri=f"{root}/{page}")
+        run_id, root = runs[0].info.run_id, runs[0].info.artifact_uri.rstrip("/")
+        files = {entry.path for entry in self._client.list_artifacts(run_id)}
+        page = next((name for name in ("report.html", "report.json") if name in files), "")
+        report = _read_report(kind, request_hash, root) if "report.json" in files else None
+        if report is None:
+            message = f"the run {run_id} finished without a report.json that can be read"
+            report = REPORT_BY_KIND[kind](request_hash=request_hash, outcome=JobOutcome.ERROR, message=message)
+        return ReportedRun(run_id=run_id, report=report, report_uri=f"{root}/{page}")
 
     def _find_fired(self, experiment: str, policy: str) -> list[FiredTrigger]:
         found = self._client.get_experiment_by_name(experiment)
@@ -243,6 +249,14 @@ def _fired(text: str) -> list[FiredTrigger]:
     except (ValueError, TypeError) as error:
         logger.warning("the ledger in the tag %s cannot be read: %s", tags.TRIGGERS, error)
         return []
+
+
+def _read_report(kind: str, request_hash: str, root: str) -> JobReport | None:
+    try:
+        report = REPORT_BY_KIND[kind].model_validate_json(mlflow.artifacts.load_text(f"{root}/report.json"))
+    except ValidationError:
+        return None
+    return report if report.request_hash == request_hash else None
 
 
 def _pages(search: Callable[..., Any]) -> list[Any]:
