@@ -1,5 +1,7 @@
 from datetime import UTC, datetime
+from pathlib import Path
 
+import mlflow
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -13,7 +15,7 @@ from leeboard_workers.data.windows import Window
 TABLE = pa.table({"a": [1.0, 2.0, 3.0], "b": ["x", "y", None]})
 
 
-def written(tmp_path, kind):
+def written(tmp_path: Path, kind: str) -> str:
     path = str(tmp_path / "table")
     if kind == "Delta":
         write_deltalake(path, TABLE)
@@ -26,12 +28,12 @@ def written(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", ["Delta", "Parquet", "Csv"])
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_reads_every_format(tmp_path, kind, scheme):
+def test_reads_every_format(tmp_path: Path, kind: str, scheme: str) -> None:
     ref = DatasetRef(uri=scheme + written(tmp_path, kind), format=kind)
     assert read_dataset(ref, ["a"])["a"].to_pylist() == [1, 2, 3]
 
 
-def test_reads_the_version_of_a_delta_table_that_is_asked_for(tmp_path):
+def test_reads_the_version_of_a_delta_table_that_is_asked_for(tmp_path: Path) -> None:
     uri = written(tmp_path, "Delta")
     write_deltalake(uri, TABLE, mode="append")
     assert read_dataset(DatasetRef(uri=uri, format="Delta", version=0)).num_rows == 3
@@ -39,9 +41,7 @@ def test_reads_the_version_of_a_delta_table_that_is_asked_for(tmp_path):
     assert dataset_version(DatasetRef(uri=uri, format="Delta")) == 1
 
 
-def test_reads_an_artifact_of_mlflow(tmp_path, monkeypatch):
-    import mlflow
-
+def test_reads_an_artifact_of_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     mlflow.set_tracking_uri(None)
     mlflow.create_experiment("e", artifact_location=str(tmp_path / "artifacts"))
@@ -53,24 +53,24 @@ def test_reads_an_artifact_of_mlflow(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["Delta", "Parquet", "Csv"])
-def test_a_missing_table_is_one_sentence(tmp_path, kind):
+def test_a_missing_table_is_one_sentence(tmp_path: Path, kind: str) -> None:
     with pytest.raises(DatasetError, match=f"cannot read the {kind} data set"):
         read_dataset(DatasetRef(uri=str(tmp_path / "nowhere"), format=kind))
 
 
-def test_a_missing_column_is_named(tmp_path):
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="lacks the columns z"):
         read_dataset(DatasetRef(uri=written(tmp_path, "Parquet")), ["a", "z"])
 
 
-def test_a_sample_keeps_the_order_and_is_the_same_each_time():
+def test_a_sample_keeps_the_order_and_is_the_same_each_time() -> None:
     table = pa.table({"a": list(range(1000))})
     sample = sample_rows(table, 50, seed=3)
     assert sample.equals(sample_rows(table, 50, seed=3))
     assert sample["a"].to_pylist() == sorted(set(sample["a"].to_pylist()))
 
 
-def test_rows_between_hold_the_start_and_not_the_end():
+def test_rows_between_hold_the_start_and_not_the_end() -> None:
     times = [datetime(2026, 1, day) for day in (1, 2, 3)]  # noqa: DTZ001 (a table without offsets)
     table = pa.table({"time": times})
     window = Window(datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC))

@@ -1,4 +1,6 @@
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -12,7 +14,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TIME = pa.timestamp("us", "UTC")
 
 
-def rows(ids, arm="a", start=NOON, **columns):
+def rows(ids: list[str], arm: str = "a", start: datetime = NOON, **columns: Any) -> pa.Table:
     times = [start + timedelta(minutes=i) for i in range(len(ids))]
     return pa.table(
         {
@@ -27,7 +29,7 @@ def rows(ids, arm="a", start=NOON, **columns):
     )
 
 
-def labels(ids, values, hour=0):
+def labels(ids: list[str], values: list[float], hour: int = 0) -> pa.Table:
     time = pa.array([NOON + timedelta(hours=hour)] * len(ids), TIME)
     row = pa.array([0] * len(ids), pa.int64())
     reward = pa.array([None] * len(ids), pa.float64())
@@ -37,21 +39,21 @@ def labels(ids, values, hour=0):
 
 
 @pytest.fixture
-def log(tmp_path):
+def log(tmp_path: Path) -> LogTables:
     return LogTables(predictions=str(tmp_path / "predictions"), labels=str(tmp_path / "labels"))
 
 
-def arm(name="a", start="2026-03-01T00:00:00Z", end=None):
+def arm(name: str = "a", start: str = "2026-03-01T00:00:00Z", end: str | None = None) -> LiveArm:
     return LiveArm(arm=name, version="1", from_time=start, to_time=end)
 
 
-def test_a_table_that_does_not_exist_yet_is_empty(log):
+def test_a_table_that_does_not_exist_yet_is_empty(log: LogTables) -> None:
     assert read_predictions(log, [arm()], Window()).table.num_rows == 0
     assert read_labelled(log, [arm()], Window()).table.num_rows == 0
     assert count_labels(log) == 0
 
 
-def test_the_window_holds_its_start_and_not_its_end(log):
+def test_the_window_holds_its_start_and_not_its_end(log: LogTables) -> None:
     write_deltalake(log.predictions, rows(["r0", "r1", "r2"], x_a=[1.0, 2.0, 3.0]), partition_by=["date"])
     window = Window(NOON, NOON + timedelta(minutes=2))
     read = read_predictions(log, [arm()], window)
@@ -59,7 +61,7 @@ def test_the_window_holds_its_start_and_not_its_end(log):
     assert read.features.to_pydict() == {"a": [1.0, 2.0]}
 
 
-def test_an_arm_counts_only_while_it_was_live(log):
+def test_an_arm_counts_only_while_it_was_live(log: LogTables) -> None:
     write_deltalake(log.predictions, rows(["r0", "r1"], "a"), partition_by=["date"])
     write_deltalake(log.predictions, rows(["r0", "r1"], "b"), mode="append")
     arms = [arm("a", end="2026-03-01T12:01:00Z"), arm("b", start="2026-03-01T12:01:00Z")]
@@ -70,13 +72,13 @@ def test_an_arm_counts_only_while_it_was_live(log):
     ]
 
 
-def test_a_row_that_was_written_twice_counts_once(log):
+def test_a_row_that_was_written_twice_counts_once(log: LogTables) -> None:
     for _ in range(2):
         write_deltalake(log.predictions, rows(["r0"], x_a=[1.0]), partition_by=["date"], mode="append")
     assert read_predictions(log, [arm()], Window()).total_rows == 1
 
 
-def test_the_newest_label_wins(log):
+def test_the_newest_label_wins(log: LogTables) -> None:
     write_deltalake(log.predictions, rows(["r0", "r1"], x_a=[[1.0], [2.0]]), partition_by=["date"])
     write_deltalake(log.labels, labels(["r0", "unknown"], [0.0, 1.0], hour=1))
     write_deltalake(log.labels, labels(["r0"], [1.0], hour=2), mode="append")
@@ -85,7 +87,7 @@ def test_the_newest_label_wins(log):
     assert count_labels(log) == 2
 
 
-def test_epochs_are_united(log):
+def test_epochs_are_united(log: LogTables) -> None:
     write_deltalake(log.predictions, rows(["r0"], x_a=[1.0], x_n=[1.0]), partition_by=["date"])
     second = rows(["r1"], start=NOON + timedelta(hours=1), x_a=["red"], x_n=[True])
     write_deltalake(epoch_uri(log.predictions, 2), second, partition_by=["date"])
@@ -94,7 +96,7 @@ def test_epochs_are_united(log):
     assert set(read.data_versions) == {log.predictions, log.predictions + "-2"}
 
 
-def test_a_sample_is_the_same_each_time(log):
+def test_a_sample_is_the_same_each_time(log: LogTables) -> None:
     write_deltalake(log.predictions, rows([f"r{i}" for i in range(100)]), partition_by=["date"])
     one, two = (read_predictions(log, [arm()], Window(), max_rows=10, seed=7) for _ in range(2))
     assert one.table.equals(two.table)

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from scipy.special import expit, softmax
+from sklearn.datasets import make_classification
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from leeboard_workers.ood.outputs import classes_of, outputs_of
+
+TWO = make_classification(300, n_classes=2, random_state=0)
+THREE = make_classification(300, n_classes=3, n_informative=4, random_state=0)
+
+
+@pytest.mark.parametrize("model", [LogisticRegression(max_iter=500), HistGradientBoostingClassifier(max_iter=5)])
+@pytest.mark.parametrize("data", [TWO, THREE])
+def test_softmax_of_the_logits_are_the_probabilities(model, data) -> None:  # noqa: ANN001
+    outputs = outputs_of(model.fit(*data), data[0])
+    np.testing.assert_allclose(softmax(outputs.logits, axis=1), outputs.probabilities, rtol=1e-6)
+    assert outputs.features is None
+
+
+@pytest.mark.parametrize("data", [TWO, THREE])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
+def test_a_network_shows_its_last_layer_but_one(data, activation: str) -> None:  # noqa: ANN001
+    network = MLPClassifier((8, 5), activation=activation, max_iter=20, random_state=0)
+    model = make_pipeline(StandardScaler(), network).fit(*data)
+    outputs = outputs_of(model, data[0])
+    assert outputs.features.shape == (300, 5)
+    np.testing.assert_allclose(softmax(outputs.logits, axis=1), outputs.probabilities, rtol=1e-6)
+
+
+def test_both_classes_of_a_binary_model_get_their_half_of_the_log_odds() -> None:
+    model = LogisticRegression().fit(*TWO)
+    outputs = outputs_of(model, TWO[0])
+    np.testing.assert_allclose(outputs.logits.sum(axis=1), 0.0, atol=1e-12)
+    np.testing.assert_allclose(expit(outputs.logits[:, 1] * 2), outputs.probabilities[:, 1], rtol=1e-9)
+
+
+def test_a_model_without_logits_has_none() -> None:
+    assert outputs_of(RandomForestClassifier(5).fit(*TWO), TWO[0]).logits is None
+
+
+def test_a_regression_answers_numbers_alone() -> None:
+    model = LinearRegression().fit(TWO[0], TWO[1])
+    outputs = outputs_of(model, TWO[0])
+    assert (outputs.probabilities, outputs.logits, classes_of(model)) == (None, None, None)
+
+
+def test_classes_stand_in_the_order_of_the_probabilities() -> None:
+    assert classes_of(LogisticRegression().fit(TWO[0], np.where(TWO[1], "yes", "no"))) == ["no", "yes"]

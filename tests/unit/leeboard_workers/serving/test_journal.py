@@ -1,0 +1,59 @@
+import asyncio
+from io import FileIO
+from pathlib import Path
+
+import pytest
+
+from leeboard_workers.serving.journal import Journal, JournalFullError
+
+
+async def test_what_was_appended_is_read_in_order(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, 10_000)
+    records = [f"record {number}".encode() for number in range(50)]
+    segments = await asyncio.gather(*(journal.append(record) for record in records))
+    assert set(segments) == {1}
+    assert journal.closed_segments == []
+    await journal.rotate()
+    assert journal.closed_segments == [1]
+    assert list(journal.records(1)) == records
+    journal.remove(1)
+    assert journal.length == 0
+
+
+async def test_records_survive_the_process(tmp_path: Path) -> None:
+    first = Journal(tmp_path, 10_000)
+    await first.append(b"one")
+    second = Journal(tmp_path, 10_000)
+    assert second.identity == first.identity
+    assert second.closed_segments == [1]
+    assert list(second.records(1)) == [b"one"]
+    assert await second.append(b"two") == 2
+
+
+@pytest.mark.parametrize("cut", [1, 5, 9])
+def test_a_torn_record_at_the_end_is_passed_over(tmp_path: Path, cut: int) -> None:
+    async def write() -> None:
+        journal = Journal(tmp_path, 10_000)
+        await journal.append(b"whole")
+        await journal.append(b"torn")
+
+    asyncio.run(write())
+    (path,) = tmp_path.glob("*.journal")
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert list(Journal(tmp_path, 10_000).records(1)) == [b"whole"]
+
+
+async def test_a_full_journal_takes_no_more(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, 100)
+    await journal.append(b"x" * 80)
+    with pytest.raises(JournalFullError):
+        await journal.append(b"x" * 80)
+
+
+async def test_a_disk_that_fails_is_told_and_a_new_segment_begun(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, 10_000)
+    await journal.append(b"one")
+    journal._file = FileIO("/dev/full", "ab")
+    with pytest.raises(OSError, match="the journal cannot be written"):
+        await journal.append(b"lost")
+    assert await journal.append(b"two") == 2
