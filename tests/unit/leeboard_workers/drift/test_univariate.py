@@ -38,7 +38,7 @@ def counted(**counts: Any):
     return CategoricalValues(counts, 0)
 
 
-def tested(then: Any, now: Any, test: Any = NumericTest.KOLMOGOROV_SMIRNOV):
+def examined(then: Any, now: Any, test: Any = NumericTest.KOLMOGOROV_SMIRNOV):
     return run_test(numbers(then), numbers(now), numeric=test, categorical=CategoricalTest.CHI_SQUARED)
 
 
@@ -53,7 +53,7 @@ def distance(then: Any, now: Any, method: Any):
 @pytest.mark.parametrize("shift", [0.0, 0.2])
 def test_kolmogorov_smirnov_is_scipys(sizes: Any, shift: float):
     then, now = DRAW.normal(size=sizes[0]), DRAW.normal(shift, size=sizes[1])
-    outcome, expected = tested(then, now), stats.ks_2samp(then, now)
+    outcome, expected = examined(then, now), stats.ks_2samp(then, now)
     assert outcome.statistic == pytest.approx(expected.statistic, abs=1e-12)
     assert outcome.p_value == pytest.approx(expected.pvalue, rel=1e-9)
     assert outcome.effect == outcome.statistic
@@ -62,22 +62,22 @@ def test_kolmogorov_smirnov_is_scipys(sizes: Any, shift: float):
 def test_missing_and_infinite_values_leave_kolmogorov_smirnov_alone():
     then, now = DRAW.normal(size=500), DRAW.normal(size=400)
     dirty = [*now, np.nan, np.inf, -np.inf]
-    assert tested(then, dirty) == tested(then, now)
+    assert examined(then, dirty) == examined(then, now)
 
 
 def test_a_column_without_values_on_one_side_differs_in_that_alone():
-    outcome = tested(DRAW.normal(size=500), [np.nan] * 200)
+    outcome = examined(DRAW.normal(size=500), [np.nan] * 200)
     table = [[500, 0], [0, 200]]
     assert (outcome.statistic, outcome.effect) == (1.0, 1.0)
     assert outcome.p_value == pytest.approx(stats.chi2_contingency(table, correction=False).pvalue, abs=1e-300)
 
 
 def test_a_column_without_any_value_is_not_compared():
-    assert tested([np.nan] * 5, [np.nan] * 7) is None
+    assert examined([np.nan] * 5, [np.nan] * 7) is None
 
 
 def test_equal_constants_are_alike():
-    outcome = tested([3.0] * 100, [3.0] * 50)
+    outcome = examined([3.0] * 100, [3.0] * 50)
     assert (outcome.statistic, outcome.p_value) == (0.0, 1.0)
 
 
@@ -131,8 +131,8 @@ def test_a_new_level_is_found():
 
 def test_auto_compares_few_different_numbers_as_levels():
     then, now = DRAW.integers(0, 3, 800), DRAW.integers(0, 3, 900)
-    assert tested(then, now, NumericTest.AUTO).method == "ChiSquared"
-    assert tested(DRAW.normal(size=50), DRAW.normal(size=50), NumericTest.AUTO).method == "KolmogorovSmirnov"
+    assert examined(then, now, NumericTest.AUTO).method == "ChiSquared"
+    assert examined(DRAW.normal(size=50), DRAW.normal(size=50), NumericTest.AUTO).method == "KolmogorovSmirnov"
 
 
 def test_wasserstein_is_scipys_in_units_of_the_reference():

@@ -44,7 +44,11 @@ def prepared(last: Any):
 
 @pytest.mark.parametrize(
     "last",
-    [LogisticRegression(), RandomForestClassifier(20, random_state=0), HistGradientBoostingClassifier(random_state=0)],
+    [
+        LogisticRegression(),
+        RandomForestClassifier(20, random_state=0),
+        HistGradientBoostingClassifier(max_iter=10, max_leaf_nodes=8, random_state=0),
+    ],
     ids=["coefficients", "trees", "permutation"],
 )
 def test_derived_features_count_for_the_column_they_come_from(inputs: pd.DataFrame, labels: pd.Series, last: Any):
@@ -77,7 +81,7 @@ def test_selected_features_keep_their_columns(inputs: pd.DataFrame, labels: pd.S
 
 
 def test_without_labels_what_moves_the_answers_matters(inputs: pd.DataFrame, labels: pd.Series):
-    model = prepared(HistGradientBoostingClassifier(random_state=0)).fit(inputs, labels)
+    model = prepared(HistGradientBoostingClassifier(max_iter=10, max_leaf_nodes=8, random_state=0)).fit(inputs, labels)
     assert importances(model, inputs, None, seed=0)["a_b"] < 0.05
 
 
@@ -94,7 +98,7 @@ def test_regression_and_seeds(inputs: pd.DataFrame):
 
 
 def test_equal_seeds_give_equal_weights(inputs: pd.DataFrame, labels: pd.Series):
-    model = prepared(HistGradientBoostingClassifier(random_state=0)).fit(inputs, labels)
+    model = prepared(HistGradientBoostingClassifier(max_iter=10, max_leaf_nodes=8, random_state=0)).fit(inputs, labels)
     assert importances(model, inputs, labels, seed=5) == importances(model, inputs, labels, seed=5)
 
 
