@@ -38,25 +38,24 @@ GRANTS = (
     Grant(
         "serving.kserve.io",
         ("servingruntimes",),
-        (*READ, "create", "patch"),
-        "Leeboard's own runtime, made where an arm needs it and kept",
+        (*READ, "create"),
+        "Leeboard's own runtime: made where an arm needs it, never changed, kept",
     ),
     Grant(
         "gateway.networking.k8s.io",
         ("httproutes",),
-        (*READ, "create", "patch", "delete"),
-        "the route that weighs the arms",
+        (*READ, "create", "patch"),
+        "the route that weighs the arms: applied; it goes with its ModelDeployment",
     ),
     Grant("ray.io", ("rayjobs",), (*READ, "create", "delete"), "jobs: made once, never edited, pruned"),
-    Grant("apps", ("deployments",), READ, "whether an arm's pods are there: readiness alone does not say"),
+    Grant("apps", ("deployments",), ("list", "watch"), "whether an arm's pods are there: readiness alone does not say"),
     Grant("events.k8s.io", ("events",), ("create",), "what happened, told where people look for it"),
     Grant(
         "apiextensions.k8s.io",
         ("customresourcedefinitions",),
-        READ,
-        "whether the neighbours are installed, and whether the API that is served has every field of ours",
+        ("list", "watch"),
+        "neighbours that are installed after the operator has started",
     ),
-    Grant("", ("namespaces",), ("list", "watch"), "which namespaces there are to watch"),
 )
 
 
