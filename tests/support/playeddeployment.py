@@ -234,7 +234,7 @@ class PlayedDeployment:
                 for request in asked.detectors
                 if request.request_hash in self.reports
             },
-            proofs={arm: "" if self.arms_answer else "it answers 503" for arm in asked.proofs},
+            proofs=dict.fromkeys(asked.proofs, "" if self.arms_answer else "it answers 503"),
             readings={name: self._reading(questions) for name, questions in asked.measurements.items()},
         )
 
@@ -293,36 +293,38 @@ class PlayedDeployment:
     # what the API server and MLflow do
 
     def _apply(self, step: Step, unwritten: list[RegistryWrite]) -> str:
+        """Carry a step out, and say why it is refused."""
         match step:
+            case Apply() | Create() if self.refused == step.manifest["kind"]:
+                return "the API server refuses it"
             case Apply():
-                if self.refused == step.manifest["kind"]:
-                    return "the API server refuses it"
                 generation = self.route["metadata"]["generation"] + 1 if self.route else 1
                 self.route = copy.deepcopy(step.manifest)
                 self.route["metadata"]["generation"] = generation
                 self.follow()
             case Create():
-                return self._create(step.manifest)
+                self._create(step.manifest)
             case Scale():
-                size = {"minReplicas": step.min_replicas, "maxReplicas": step.max_replicas}
-                for part in ("predictor", "transformer"):
-                    self.arms[step.name].manifest["spec"][part].update(size)
-            case Delete(kind="InferenceService"):
-                self.arms.pop(step.name, None)
+                self._scale(step)
             case Delete():
+                self.arms.pop(step.name, None)
                 self.jobs = [job for job in self.jobs if job["metadata"]["name"] != step.name]
             case EmitEvent():
                 self.events.append(step)
             case WriteRegistry():
-                for write in step.writes:
-                    if self.registry_refuses:
-                        unwritten.append(write)
-                    else:
-                        self._write(write)
+                self._write_all(step.writes, unwritten)
             case ClaimAlias():
-                assert self.model is not None
-                self.model = replace(self.model, tags={**self.model.tags, tags.owner(step.alias): step.owner})
+                self._claim(step)
         return ""
+
+    def _scale(self, step: Scale) -> None:
+        for part in ("predictor", "transformer"):
+            size = {"minReplicas": step.min_replicas, "maxReplicas": step.max_replicas}
+            self.arms[step.name].manifest["spec"][part].update(size)
+
+    def _claim(self, step: ClaimAlias) -> None:
+        assert self.model is not None
+        self.model = replace(self.model, tags={**self.model.tags, tags.owner(step.alias): step.owner})
 
     def follow(self) -> None:
         """Let the gateway take up the route, if it follows at all."""
@@ -342,10 +344,8 @@ class PlayedDeployment:
             ]
         }
 
-    def _create(self, manifest: dict[str, Any]) -> str:
+    def _create(self, manifest: dict[str, Any]) -> None:
         kind, name = manifest["kind"], manifest["metadata"]["name"]
-        if self.refused == kind:
-            return "the API server refuses it"
         self._numbers += 1
         if kind == "InferenceService" and name not in self.arms:
             self.arms[name] = PlayedArm(copy.deepcopy(manifest), f"arm-{self._numbers}", ready=self.arms_start)
@@ -355,7 +355,13 @@ class PlayedDeployment:
             job = copy.deepcopy(manifest)
             job["metadata"] |= {"uid": f"job-{self._numbers}", "creationTimestamp": iso(self.now)}
             self.jobs.append(job)
-        return ""
+
+    def _write_all(self, writes: tuple[RegistryWrite, ...], unwritten: list[RegistryWrite]) -> None:
+        if self.registry_refuses:
+            unwritten.extend(writes)
+            return
+        for write in writes:
+            self._write(write)
 
     def _write(self, write: RegistryWrite) -> None:
         assert self.model is not None

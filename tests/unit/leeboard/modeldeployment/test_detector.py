@@ -1,9 +1,9 @@
 """The detector artifact: found, fitted, failed, asked for again."""
 
 import pytest
-from tests.support.playeddeployment import TWO_STEPS, PlayedDeployment
 
 from leeboard.contract.jobs import FitDetectorRequest, JobOutcome
+from tests.support.playeddeployment import TWO_STEPS, PlayedDeployment
 
 FAILED = {"jobDeploymentStatus": "Failed", "jobStatus": "FAILED", "reason": "AppFailed", "message": "no such bucket"}
 
@@ -21,7 +21,7 @@ def detector_uri(played: PlayedDeployment) -> str | None:
     return next(iter(played.arms.values())).seen().detector_uri
 
 
-def test_fits_a_detector_before_it_makes_the_arm(played):
+def test_fits_a_detector_before_it_makes_the_arm(played: PlayedDeployment):
     assert not played.arms
     assert len(played.jobs) == 1
     assert played.condition("DetectorReady") == ("False", "Fitting")
@@ -34,7 +34,7 @@ def test_fits_a_detector_before_it_makes_the_arm(played):
     assert played.known.detector_job is None
 
 
-def test_takes_a_report_that_is_there_already_and_makes_no_job(played):
+def test_takes_a_report_that_is_there_already_and_makes_no_job(played: PlayedDeployment):
     played.fit()
     played.settle()
     played.arms.clear()
@@ -45,7 +45,7 @@ def test_takes_a_report_that_is_there_already_and_makes_no_job(played):
     assert played.ready() == ("True", "Serving")
 
 
-def test_tries_again_when_the_job_fails_and_gives_up_after_the_retries(played):
+def test_tries_again_when_the_job_fails_and_gives_up_after_the_retries(played: PlayedDeployment):
     played.change(job={"retries": 1})
     played.jobs[-1]["status"] = FAILED
     played.run(10)
@@ -59,7 +59,7 @@ def test_tries_again_when_the_job_fails_and_gives_up_after_the_retries(played):
     assert played.condition("DetectorReady") == ("False", "DetectorFailed")
 
 
-def test_a_person_may_ask_for_another_round_of_attempts(played):
+def test_a_person_may_ask_for_another_round_of_attempts(played: PlayedDeployment):
     test_tries_again_when_the_job_fails_and_gives_up_after_the_retries(played)
     names = {job["metadata"]["name"] for job in played.jobs}
     played.annotate("retry", "1")
@@ -71,7 +71,7 @@ def test_a_person_may_ask_for_another_round_of_attempts(played):
     assert played.ready() == ("True", "Serving")
 
 
-def test_a_job_that_vanished_counts_as_an_attempt(played):
+def test_a_job_that_vanished_counts_as_an_attempt(played: PlayedDeployment):
     first = played.jobs[-1]["metadata"]["name"]
     played.jobs.clear()
     played.run(10)
@@ -80,7 +80,7 @@ def test_a_job_that_vanished_counts_as_an_attempt(played):
     assert played.known.detector_job.attempt == 1
 
 
-def test_a_permanent_error_is_not_tried_again(played):
+def test_a_permanent_error_is_not_tried_again(played: PlayedDeployment):
     played.fit(outcome=JobOutcome.ERROR, uri=None, permanent=True, message="the model has no logits")
     played.run(60)
 
@@ -89,7 +89,7 @@ def test_a_permanent_error_is_not_tried_again(played):
     assert "no logits" in played.message()
 
 
-def test_stalls_on_a_version_without_lineage_and_heals(played):
+def test_stalls_on_a_version_without_lineage_and_heals(played: PlayedDeployment):
     played.fit()
     played.settle()
     played.register("2", tags={})
@@ -112,7 +112,7 @@ def test_a_reference_needs_no_lineage():
     assert len(played.jobs) == 1
 
 
-def test_rolls_a_candidate_back_for_which_no_detector_can_be_fitted(played):
+def test_rolls_a_candidate_back_for_which_no_detector_can_be_fitted(played: PlayedDeployment):
     played.fit()
     played.settle()
     played.register("2")
@@ -126,7 +126,7 @@ def test_rolls_a_candidate_back_for_which_no_detector_can_be_fitted(played):
     assert played.split() == {"1": 100}
 
 
-def test_a_changed_detector_comes_in_by_a_rollout(played):
+def test_a_changed_detector_comes_in_by_a_rollout(played: PlayedDeployment):
     played.fit()
     played.settle()
     played.change(outOfDistribution={"detector": {"knn": {"neighbours": 5}}})
@@ -137,7 +137,7 @@ def test_a_changed_detector_comes_in_by_a_rollout(played):
     assert sorted(played.known.rollout.model_dump()["weight"] for _ in (1,)) == [10]
 
 
-def test_the_identity_of_a_request_does_not_depend_on_the_attempt(played):
+def test_the_identity_of_a_request_does_not_depend_on_the_attempt(played: PlayedDeployment):
     request = played.jobs[-1]["spec"]["runtimeEnvYAML"].split("LEEBOARD_REQUEST: ")[1].split()[0]
     decoded = FitDetectorRequest.decode(request)
 

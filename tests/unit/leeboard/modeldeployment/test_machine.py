@@ -5,10 +5,10 @@ import copy
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from tests.support.playeddeployment import GOOD, PlayedDeployment
 
 from leeboard.api.modeldeployment import RolloutPhase
 from leeboard.modeldeployment.route import read_route
+from tests.support.playeddeployment import GOOD, PlayedDeployment
 
 WELL = {"Serving", "NoVersion", "SpecRejected", "VersionRejected", "DetectorFailed", "Suspended"}
 
@@ -16,8 +16,8 @@ WELL = {"Serving", "NoVersion", "SpecRejected", "VersionRejected", "DetectorFail
 class Events(RuleBasedStateMachine):
     """A ModelDeployment to which things happen."""
 
-    @initialize(detector=st.booleans(), pinned=st.booleans())
-    def begin(self, detector, pinned):
+    @initialize(detector=st.booleans(), pinned=st.booleans(), in_canary=st.booleans())
+    def begin(self, *, detector: bool, pinned: bool, in_canary: bool):
         self.played = PlayedDeployment()
         self.versions = 1
         if detector:
@@ -26,6 +26,14 @@ class Events(RuleBasedStateMachine):
             self.played.spec["model"] = {"name": "flights", "version": "1"}
         self.played.register("1")
         self.played.alias("champion", "1")
+        if in_canary:
+            self.it_makes_passes(6)
+            self.a_detector_job_ends(well=True)
+            self.it_makes_passes(6)
+            self.a_version_is_registered_and_asked_for()
+            self.it_makes_passes(4)
+            self.a_detector_job_ends(well=True)
+            self.it_makes_passes(6)
 
     @property
     def pinned(self):
@@ -43,7 +51,7 @@ class Events(RuleBasedStateMachine):
             self.played.alias("challenger", str(self.versions))
 
     @rule(version=st.integers(1, 9), alias=st.sampled_from(["champion", "challenger"]))
-    def someone_moves_an_alias_or_the_pin(self, version, alias):
+    def someone_moves_an_alias_or_the_pin(self, version: int, alias: str):
         named = str(min(version, self.versions))
         if self.pinned:
             self.played.change(model={"name": "flights", "version": named})
@@ -59,68 +67,77 @@ class Events(RuleBasedStateMachine):
         version=st.integers(1, 9),
         nonce=st.sampled_from(["", "/full", "/a", "/full/b"]),
     )
-    def someone_asks_for_something(self, action, version, nonce):
+    def someone_asks_for_something(self, action: str, version: int, nonce: str):
         self.played.annotate(action, f"{min(version, self.versions)}{nonce}")
 
     @rule(cpu=st.integers(1, 3))
-    def someone_changes_the_template(self, cpu):
+    def someone_changes_the_template(self, cpu: int):
         self.played.change(serving={"resources": {"limits": {"cpu": str(cpu)}}})
 
     @rule(weight=st.integers(1, 99))
-    def someone_changes_the_stages(self, weight):
+    def someone_changes_the_stages(self, weight: int):
         steps = [{"weight": weight, "hold": "1m"}]
         stages = [{"name": "canary", "canary": {"steps": steps}}]
         self.played.change(rollout=self.played.spec["rollout"] | {"stages": stages})
 
     @rule(suspend=st.booleans())
-    def someone_suspends_or_resumes(self, suspend):
+    def someone_suspends_or_resumes(self, *, suspend: bool):
         self.played.change(suspend=suspend)
 
     # the world
 
-    @rule(seconds=st.integers(1, 200))
-    def time_passes(self, seconds):
+    @rule(seconds=st.integers(1, 200), passes=st.integers(0, 6))
+    def time_passes(self, seconds: int, passes: int):
         self.played.wait(seconds)
+        self.it_makes_passes(passes)
+
+    @rule(minutes=st.integers(1, 5))
+    def a_quiet_time_passes(self, minutes: int):
+        for _ in range(minutes * 3):
+            self.time_passes(20, 2)
+            self.weights_add_to_100()
+            self.no_arm_gets_traffic_that_has_not_passed()
 
     @rule(ready=st.booleans(), pick=st.integers(0, 8))
-    def an_arm_comes_or_goes(self, ready, pick):
+    def an_arm_comes_or_goes(self, *, ready: bool, pick: int):
         arms = list(self.played.arms.values())
         if arms:
             arms[pick % len(arms)].ready = ready
 
     @rule(pick=st.integers(0, 8))
-    def someone_deletes_an_arm(self, pick):
+    def someone_deletes_an_arm(self, pick: int):
         names = list(self.played.arms)
         if names:
             del self.played.arms[names[pick % len(names)]]
 
     @rule(starts=st.booleans(), answers=st.booleans())
-    def new_arms_start_or_not(self, starts, answers):
+    def new_arms_start_or_not(self, *, starts: bool, answers: bool):
         self.played.arms_start, self.played.arms_answer = starts, answers
 
     @rule(errors=st.sampled_from([0.0, 0.0, 500.0]), requests=st.sampled_from([None, 10.0, 1000.0, 1000.0]))
-    def traffic_goes_well_or_badly(self, errors, requests):
+    def traffic_goes_well_or_badly(self, errors: float, requests: float | None):
         self.played.answers |= {"errors": errors, "requests": requests}
 
     @rule(away=st.booleans(), refuses=st.booleans())
-    def the_registry_comes_or_goes(self, away, refuses):
+    def the_registry_comes_or_goes(self, *, away: bool, refuses: bool):
         self.played.registry_away, self.played.registry_refuses = away, refuses
 
     @rule(state=st.sampled_from(["", "away", "bad_data"]))
-    def prometheus_comes_or_goes(self, state):
+    def prometheus_comes_or_goes(self, state: str):
         self.played.prometheus = state
 
     @rule(follows=st.booleans())
-    def the_gateway_follows_or_not(self, follows):
+    def the_gateway_follows_or_not(self, *, follows: bool):
         self.played.gateway_follows = follows
         self.played.follow()
 
     @rule(kind=st.sampled_from(["", "", "HTTPRoute", "InferenceService", "RayJob", "ServingRuntime"]))
-    def the_api_server_refuses(self, kind):
+    def the_api_server_refuses(self, kind: str):
         self.played.refused = kind
 
     @rule(well=st.booleans())
-    def a_detector_job_ends(self, well):
+    def a_detector_job_ends(self, *, well: bool):
+        self.it_makes_passes(3)
         if self.played.jobs and well:
             self.played.fit()
         elif self.played.jobs:
@@ -129,12 +146,12 @@ class Events(RuleBasedStateMachine):
     # the operator
 
     @rule(passes=st.integers(1, 4))
-    def it_makes_passes(self, passes):
+    def it_makes_passes(self, passes: int):
         for _ in range(passes):
             self.played.step()
 
     @rule(steps=st.integers(0, 3))
-    def it_is_killed_in_mid_pass(self, steps):
+    def it_is_killed_in_mid_pass(self, steps: int):
         self.played.step(crash_after=steps)
 
     @rule()
@@ -173,7 +190,7 @@ class Events(RuleBasedStateMachine):
         played.arms_start = played.arms_answer = played.gateway_follows = True
         if "suspend" in played.spec:
             played.change(suspend=False)
-        for _ in range(200):
+        for _ in range(90):
             for arm in played.arms.values():
                 arm.ready = True
             for job in played.jobs:
@@ -182,7 +199,7 @@ class Events(RuleBasedStateMachine):
                     played.fit()
             played.follow()
             played.step()
-            played.wait(20)
+            played.wait(30)
         before = copy.deepcopy(played.status)
         plan = played.step()
         assert plan.steps == ()
@@ -196,6 +213,6 @@ class Events(RuleBasedStateMachine):
 
 
 Events.TestCase.settings = settings(
-    max_examples=80, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestWhateverHappens = Events.TestCase

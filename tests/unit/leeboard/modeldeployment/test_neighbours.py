@@ -3,9 +3,9 @@
 import copy
 
 import pytest
-from tests.support.playeddeployment import REJECTED, PlayedDeployment
 
 from leeboard.control.steps import Apply
+from tests.support.playeddeployment import REJECTED, PlayedDeployment
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_registry_that_is_away_is_named_and_harms_no_traffic():
     assert played.status["stable"] == before["stable"]
 
 
-def test_a_canary_goes_on_while_the_registry_is_away(canary):
+def test_a_canary_goes_on_while_the_registry_is_away(canary: PlayedDeployment):
     canary.registry_away = True
     canary.run(130)
     assert canary.split() == {"2": 100}
@@ -59,7 +59,7 @@ def test_a_canary_goes_on_while_the_registry_is_away(canary):
     assert canary.ready() == ("True", "Serving")
 
 
-def test_registry_writes_that_fail_are_tried_again(canary):
+def test_registry_writes_that_fail_are_tried_again(canary: PlayedDeployment):
     canary.registry_refuses = True
     canary.run(300)
     assert canary.split() == {"2": 100}
@@ -71,7 +71,7 @@ def test_registry_writes_that_fail_are_tried_again(canary):
     assert canary.ready() == ("True", "Serving")
 
 
-def test_a_rollback_replaces_the_promotion_that_still_waits_to_be_written(canary):
+def test_a_rollback_replaces_the_promotion_that_still_waits_to_be_written(canary: PlayedDeployment):
     canary.registry_refuses = True
     canary.run(130)
     canary.answers["errors"] = 500.0
@@ -84,7 +84,7 @@ def test_a_rollback_replaces_the_promotion_that_still_waits_to_be_written(canary
     assert REJECTED in canary.model.versions["2"].tags
 
 
-def test_the_weight_holds_while_prometheus_is_away(canary):
+def test_the_weight_holds_while_prometheus_is_away(canary: PlayedDeployment):
     canary.prometheus = "away"
     canary.run(900)
     assert canary.split() == {"1": 90, "2": 10}
@@ -94,7 +94,7 @@ def test_the_weight_holds_while_prometheus_is_away(canary):
     assert canary.split() == {"1": 50, "2": 50}
 
 
-def test_a_query_that_fails_five_times_in_a_row_rolls_back(canary):
+def test_a_query_that_fails_five_times_in_a_row_rolls_back(canary: PlayedDeployment):
     canary.prometheus = "bad_data: parse error"
     canary.wait(20)
     canary.settle()
@@ -106,7 +106,7 @@ def test_a_query_that_fails_five_times_in_a_row_rolls_back(canary):
     assert "parse error" in canary.known.last_rollout.message
 
 
-def test_a_route_that_is_refused_is_tried_again(canary):
+def test_a_route_that_is_refused_is_tried_again(canary: PlayedDeployment):
     canary.refused = "HTTPRoute"
     canary.run(60)
     assert canary.split() == {"1": 90, "2": 10}
@@ -117,7 +117,7 @@ def test_a_route_that_is_refused_is_tried_again(canary):
     assert canary.split() == {"1": 50, "2": 50}
 
 
-def test_a_refusal_that_lasts_moves_no_field_of_the_status(canary):
+def test_a_refusal_that_lasts_moves_no_field_of_the_status(canary: PlayedDeployment):
     canary.refused = "HTTPRoute"
     canary.run(70)
     before = copy.deepcopy(canary.status)
@@ -126,7 +126,7 @@ def test_a_refusal_that_lasts_moves_no_field_of_the_status(canary):
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
-def test_a_crash_in_any_pass_leads_to_the_same_end(steps):
+def test_a_crash_in_any_pass_leads_to_the_same_end(steps: int):
     played = PlayedDeployment()
     played.register("1")
     played.alias("champion", "1")

@@ -1,6 +1,7 @@
 """What people ask: promote, abort, retry, suspend."""
 
 import pytest
+
 from tests.support.playeddeployment import REJECTED, PlayedDeployment
 
 
@@ -15,7 +16,7 @@ def canary() -> PlayedDeployment:
     return played
 
 
-def test_promote_advances_the_step_once(canary):
+def test_promote_advances_the_step_once(canary: PlayedDeployment):
     canary.annotate("promote", "2/a")
     canary.settle()
     assert canary.split() == {"1": 50, "2": 50}
@@ -26,7 +27,7 @@ def test_promote_advances_the_step_once(canary):
     assert canary.split() == {"2": 100}
 
 
-def test_promote_full_skips_the_remaining_stages(canary):
+def test_promote_full_skips_the_remaining_stages(canary: PlayedDeployment):
     canary.annotate("promote", "2/full/now")
     canary.settle()
 
@@ -49,7 +50,7 @@ def test_promote_full_never_skips_the_readiness_of_the_arm():
     assert played.split() == {"2": 100}
 
 
-def test_promote_ends_the_bake(canary):
+def test_promote_ends_the_bake(canary: PlayedDeployment):
     canary.run(130)
     canary.annotate("promote", "2")
     canary.settle()
@@ -57,14 +58,14 @@ def test_promote_ends_the_bake(canary):
     assert canary.ready() == ("True", "Serving")
 
 
-def test_a_promotion_of_another_version_is_ignored(canary):
+def test_a_promotion_of_another_version_is_ignored(canary: PlayedDeployment):
     canary.annotate("promote", "7")
     canary.settle()
 
     assert canary.split() == {"1": 90, "2": 10}
 
 
-def test_an_action_that_was_there_before_the_attempt_is_stale(canary):
+def test_an_action_that_was_there_before_the_attempt_is_stale(canary: PlayedDeployment):
     canary.annotate("promote", "3/full")
     canary.register("3")
     canary.alias("challenger", "3")
@@ -74,7 +75,7 @@ def test_an_action_that_was_there_before_the_attempt_is_stale(canary):
 
 
 @pytest.mark.parametrize("after", [0, 70, 150])
-def test_abort_takes_a_version_out_in_any_phase(canary, after):
+def test_abort_takes_a_version_out_in_any_phase(canary: PlayedDeployment, after: int):
     canary.run(after)
     canary.annotate("abort", "2")
     canary.settle()
@@ -99,7 +100,7 @@ def test_suspend_starts_nothing():
     assert played.split() == {"1": 90, "2": 10}
 
 
-def test_suspend_advances_nothing_and_stops_the_deadline(canary):
+def test_suspend_advances_nothing_and_stops_the_deadline(canary: PlayedDeployment):
     canary.change(suspend=True)
     canary.run(7200, every=300)
     assert canary.split() == {"1": 90, "2": 10}
@@ -108,7 +109,7 @@ def test_suspend_advances_nothing_and_stops_the_deadline(canary):
     assert canary.split() == {"1": 50, "2": 50}
 
 
-def test_suspend_does_not_hold_back_a_rollback_for_health(canary):
+def test_suspend_does_not_hold_back_a_rollback_for_health(canary: PlayedDeployment):
     canary.change(suspend=True)
     canary.settle()
     canary.answers["errors"] = 100.0

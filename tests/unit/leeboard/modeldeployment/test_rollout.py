@@ -1,6 +1,7 @@
 """The walk of a version from the registry to all traffic, and what turns it back."""
 
 import pytest
+
 from tests.support.playeddeployment import PROMOTED, REJECTED, PlayedDeployment
 
 
@@ -21,7 +22,7 @@ def canary() -> PlayedDeployment:
     return played
 
 
-def test_brings_the_first_version_in_at_once(played):
+def test_brings_the_first_version_in_at_once(played: PlayedDeployment):
     played.serve("1")
 
     assert played.split() == {"1": 100}
@@ -31,7 +32,7 @@ def test_brings_the_first_version_in_at_once(played):
     assert played.condition("RouteReady") == ("True", "Accepted")
 
 
-def test_makes_no_route_before_an_arm_has_answered_a_real_prediction(played):
+def test_makes_no_route_before_an_arm_has_answered_a_real_prediction(played: PlayedDeployment):
     played.register("1")
     played.alias("champion", "1")
     played.arms_answer = False
@@ -42,7 +43,7 @@ def test_makes_no_route_before_an_arm_has_answered_a_real_prediction(played):
     assert "503" in played.message()
 
 
-def test_waits_for_an_arm_that_is_not_rolled_out(played):
+def test_waits_for_an_arm_that_is_not_rolled_out(played: PlayedDeployment):
     played.register("1")
     played.alias("champion", "1")
     played.arms_start = False
@@ -52,14 +53,14 @@ def test_waits_for_an_arm_that_is_not_rolled_out(played):
     assert played.route is None
 
 
-def test_asks_an_arm_for_a_prediction_only_until_it_has_answered(played):
+def test_asks_an_arm_for_a_prediction_only_until_it_has_answered(played: PlayedDeployment):
     played.serve("1")
 
     assert played.known.proven_arms == [played.known.stable.arm]
     assert not played.seen().proofs
 
 
-def test_walks_through_the_steps_and_promotes(canary):
+def test_walks_through_the_steps_and_promotes(canary: PlayedDeployment):
     canary.run(60)
     assert canary.split() == {"1": 50, "2": 50}
     canary.run(60)
@@ -73,7 +74,7 @@ def test_walks_through_the_steps_and_promotes(canary):
     assert [entry.outcome.value for entry in canary.known.history] == ["Promoted", "Promoted"]
 
 
-def test_keeps_the_old_arm_until_the_bake_and_its_delay_are_over(canary):
+def test_keeps_the_old_arm_until_the_bake_and_its_delay_are_over(canary: PlayedDeployment):
     old = canary.known.stable.arm
     canary.run(120)
     assert old in canary.arms
@@ -84,7 +85,7 @@ def test_keeps_the_old_arm_until_the_bake_and_its_delay_are_over(canary):
     assert canary.known.retiring == []
 
 
-def test_starts_the_clock_of_a_step_when_the_route_is_taken_up(canary):
+def test_starts_the_clock_of_a_step_when_the_route_is_taken_up(canary: PlayedDeployment):
     canary.gateway_follows = False
     canary.run(60)
     assert canary.split() == {"1": 50, "2": 50}
@@ -99,7 +100,7 @@ def test_starts_the_clock_of_a_step_when_the_route_is_taken_up(canary):
     assert canary.split() == {"2": 100}
 
 
-def test_holds_the_weight_while_samples_are_too_few(canary):
+def test_holds_the_weight_while_samples_are_too_few(canary: PlayedDeployment):
     canary.answers["requests"] = 20.0
     canary.run(600)
 
@@ -110,7 +111,7 @@ def test_holds_the_weight_while_samples_are_too_few(canary):
     assert canary.split() == {"1": 50, "2": 50}
 
 
-def test_rolls_back_at_once_when_the_analysis_fails(canary):
+def test_rolls_back_at_once_when_the_analysis_fails(canary: PlayedDeployment):
     canary.answers["errors"] = 100.0
     canary.wait(20)
     canary.settle()
@@ -125,7 +126,7 @@ def test_rolls_back_at_once_when_the_analysis_fails(canary):
     assert ("Warning", "RolloutRolledBack") in {(event.type, event.reason) for event in canary.events}
 
 
-def test_takes_the_weight_before_it_tells_the_registry(canary):
+def test_takes_the_weight_before_it_tells_the_registry(canary: PlayedDeployment):
     canary.answers["errors"] = 100.0
     canary.wait(20)
     canary.step()
@@ -135,7 +136,7 @@ def test_takes_the_weight_before_it_tells_the_registry(canary):
     assert canary.known.pending_registry_writes
 
 
-def test_lets_a_rolled_back_arm_end_its_requests_before_it_goes(canary):
+def test_lets_a_rolled_back_arm_end_its_requests_before_it_goes(canary: PlayedDeployment):
     canary.answers["errors"] = 100.0
     canary.wait(20)
     canary.settle()
@@ -144,7 +145,7 @@ def test_lets_a_rolled_back_arm_end_its_requests_before_it_goes(canary):
     assert len(canary.arms) == 1
 
 
-def test_does_not_try_a_rejected_version_again(canary):
+def test_does_not_try_a_rejected_version_again(canary: PlayedDeployment):
     canary.answers["errors"] = 100.0
     canary.run(120)
     canary.answers["errors"] = 0.0
@@ -154,7 +155,7 @@ def test_does_not_try_a_rejected_version_again(canary):
     assert canary.known.attempts == attempts
 
 
-def test_tries_a_rejected_version_again_when_its_alias_went_and_came_back(canary):
+def test_tries_a_rejected_version_again_when_its_alias_went_and_came_back(canary: PlayedDeployment):
     canary.answers["errors"] = 100.0
     canary.run(120)
     canary.answers["errors"] = 0.0
@@ -165,7 +166,7 @@ def test_tries_a_rejected_version_again_when_its_alias_went_and_came_back(canary
     assert REJECTED not in canary.model.versions["2"].tags
 
 
-def test_tries_a_rejected_version_again_when_a_person_says_retry(canary):
+def test_tries_a_rejected_version_again_when_a_person_says_retry(canary: PlayedDeployment):
     canary.answers["errors"] = 100.0
     canary.run(120)
     canary.answers["errors"] = 0.0
@@ -176,7 +177,7 @@ def test_tries_a_rejected_version_again_when_a_person_says_retry(canary):
     assert canary.split() == {"1": 90, "2": 10}
 
 
-def test_gives_traffic_and_champion_back_when_the_bake_fails(canary):
+def test_gives_traffic_and_champion_back_when_the_bake_fails(canary: PlayedDeployment):
     canary.run(120)
     assert canary.model.aliases["champion"] == "2"
     canary.answers["errors"] = 500.0
@@ -190,7 +191,7 @@ def test_gives_traffic_and_champion_back_when_the_bake_fails(canary):
     assert canary.known.last_rollout.outcome.value == "RolledBack"
 
 
-def test_holds_ratios_in_the_bake_against_the_stable_values_of_the_last_step(played):
+def test_holds_ratios_in_the_bake_against_the_stable_values_of_the_last_step(played: PlayedDeployment):
     latency = {"name": "slow", "latency": {"maxRatioToStable": 1.5}}
     played.spec["rollout"]["analysis"]["metrics"] = [latency]
     played.serve("1")
@@ -205,7 +206,7 @@ def test_holds_ratios_in_the_bake_against_the_stable_values_of_the_last_step(pla
     assert "bound 0.03" in played.known.last_rollout.message
 
 
-def test_rolls_back_a_candidate_of_which_nothing_is_available_for_a_minute(canary):
+def test_rolls_back_a_candidate_of_which_nothing_is_available_for_a_minute(canary: PlayedDeployment):
     canary.arm_of("2").ready = False
     canary.run(50)
     assert canary.split() == {"1": 90, "2": 10}
@@ -215,7 +216,7 @@ def test_rolls_back_a_candidate_of_which_nothing_is_available_for_a_minute(canar
     assert canary.known.last_rollout.reason == "Unavailable"
 
 
-def test_bears_a_candidate_that_is_away_for_less_than_a_minute(canary):
+def test_bears_a_candidate_that_is_away_for_less_than_a_minute(canary: PlayedDeployment):
     canary.arm_of("2").ready = False
     canary.run(50)
     canary.arm_of("2").ready = True
@@ -225,7 +226,7 @@ def test_bears_a_candidate_that_is_away_for_less_than_a_minute(canary):
     assert canary.known.rollout.weight == 50
 
 
-def test_leaves_the_stable_arm_its_weight_though_it_is_unavailable(canary):
+def test_leaves_the_stable_arm_its_weight_though_it_is_unavailable(canary: PlayedDeployment):
     canary.arm_of("1").ready = False
     canary.run(30)
 
@@ -233,7 +234,7 @@ def test_leaves_the_stable_arm_its_weight_though_it_is_unavailable(canary):
     assert canary.condition("Available")[0] == "False"
 
 
-def test_goes_back_when_a_promoted_version_dies_in_the_bake(canary):
+def test_goes_back_when_a_promoted_version_dies_in_the_bake(canary: PlayedDeployment):
     canary.run(120)
     canary.arm_of("2").ready = False
     canary.run(70)
@@ -242,7 +243,7 @@ def test_goes_back_when_a_promoted_version_dies_in_the_bake(canary):
     assert canary.model.aliases["champion"] == "1"
 
 
-def test_rolls_back_a_rollout_that_does_not_advance(canary):
+def test_rolls_back_a_rollout_that_does_not_advance(canary: PlayedDeployment):
     canary.answers["requests"] = None
     canary.run(3600, every=60)
     assert canary.known.candidate is not None
@@ -252,7 +253,7 @@ def test_rolls_back_a_rollout_that_does_not_advance(canary):
     assert "0 of at least 100 requests" in canary.known.last_rollout.message
 
 
-def test_supersedes_a_running_rollout_by_a_newer_candidate(canary):
+def test_supersedes_a_running_rollout_by_a_newer_candidate(canary: PlayedDeployment):
     canary.run(70)
     canary.register("3")
     canary.alias("challenger", "3")
@@ -263,7 +264,7 @@ def test_supersedes_a_running_rollout_by_a_newer_candidate(canary):
     assert REJECTED not in canary.model.versions["2"].tags
 
 
-def test_lets_a_newer_candidate_wait_during_the_bake(canary):
+def test_lets_a_newer_candidate_wait_during_the_bake(canary: PlayedDeployment):
     canary.run(130)
     canary.register("3")
     canary.alias("challenger", "3")
@@ -273,7 +274,7 @@ def test_lets_a_newer_candidate_wait_during_the_bake(canary):
     assert canary.split() == {"2": 90, "3": 10}
 
 
-def test_withdraws_a_candidate_that_nobody_asks_for_any_more(canary):
+def test_withdraws_a_candidate_that_nobody_asks_for_any_more(canary: PlayedDeployment):
     canary.alias("challenger", None)
     canary.settle()
 
@@ -281,7 +282,7 @@ def test_withdraws_a_candidate_that_nobody_asks_for_any_more(canary):
     assert (canary.known.last_rollout.outcome.value, canary.known.last_rollout.reason) == ("Aborted", "Withdrawn")
 
 
-def test_takes_a_champion_that_was_moved_by_hand_through_all_stages(played):
+def test_takes_a_champion_that_was_moved_by_hand_through_all_stages(played: PlayedDeployment):
     played.serve("1")
     played.register("2")
     played.alias("champion", "2")
@@ -290,7 +291,7 @@ def test_takes_a_champion_that_was_moved_by_hand_through_all_stages(played):
     assert played.split() == {"1": 90, "2": 10}
 
 
-def test_puts_the_champion_back_when_one_that_was_moved_by_hand_fails(played):
+def test_puts_the_champion_back_when_one_that_was_moved_by_hand_fails(played: PlayedDeployment):
     played.serve("1")
     played.register("2")
     played.alias("champion", "2")
@@ -302,7 +303,7 @@ def test_puts_the_champion_back_when_one_that_was_moved_by_hand_fails(played):
     assert played.ready() == ("True", "Serving")
 
 
-def test_returns_at_once_to_a_version_that_was_promoted_before(canary):
+def test_returns_at_once_to_a_version_that_was_promoted_before(canary: PlayedDeployment):
     canary.run(240)
     canary.alias("champion", "1")
     canary.settle()
@@ -312,7 +313,7 @@ def test_returns_at_once_to_a_version_that_was_promoted_before(canary):
     assert canary.ready() == ("True", "Serving")
 
 
-def test_goes_back_when_a_person_moves_the_champion_back_during_the_bake(canary):
+def test_goes_back_when_a_person_moves_the_champion_back_during_the_bake(canary: PlayedDeployment):
     canary.run(150)
     canary.alias("champion", "1")
     canary.settle()
@@ -321,7 +322,7 @@ def test_goes_back_when_a_person_moves_the_champion_back_during_the_bake(canary)
     assert canary.known.last_rollout.reason == "MovedBack"
 
 
-def test_restarts_at_the_first_stage_when_the_stages_change(canary):
+def test_restarts_at_the_first_stage_when_the_stages_change(canary: PlayedDeployment):
     canary.run(70)
     assert canary.known.rollout.weight == 50
     steps = [{"weight": 20, "hold": "1m"}, {"weight": 60, "hold": "1m"}]
@@ -332,7 +333,7 @@ def test_restarts_at_the_first_stage_when_the_stages_change(canary):
     assert canary.known.rollout.stage == "slow"
 
 
-def test_applies_changed_thresholds_at_once(canary):
+def test_applies_changed_thresholds_at_once(canary: PlayedDeployment):
     canary.answers["errors"] = 20.0
     canary.change(
         rollout=canary.spec["rollout"]
@@ -343,7 +344,7 @@ def test_applies_changed_thresholds_at_once(canary):
     assert canary.known.rollout.step == 1
 
 
-def test_brings_a_changed_template_in_by_a_rollout_of_the_same_version(played):
+def test_brings_a_changed_template_in_by_a_rollout_of_the_same_version(played: PlayedDeployment):
     played.serve("1")
     old = played.known.stable.arm
     played.change(serving={"resources": {"limits": {"cpu": "2"}}})
@@ -357,7 +358,7 @@ def test_brings_a_changed_template_in_by_a_rollout_of_the_same_version(played):
     assert played.ready() == ("True", "Serving")
 
 
-def test_stalls_on_a_template_that_was_rolled_back_but_not_on_the_version(played):
+def test_stalls_on_a_template_that_was_rolled_back_but_not_on_the_version(played: PlayedDeployment):
     played.serve("1")
     played.change(serving={"resources": {"limits": {"cpu": "2"}}})
     played.settle()
@@ -374,7 +375,7 @@ def test_stalls_on_a_template_that_was_rolled_back_but_not_on_the_version(played
     assert played.ready() == ("True", "Serving")
 
 
-def test_changes_the_range_of_replicas_in_place(played):
+def test_changes_the_range_of_replicas_in_place(played: PlayedDeployment):
     played.serve("1")
     arm = played.known.stable.arm
     played.change(serving={"replicas": {"min": 2, "max": 5}})
@@ -385,7 +386,7 @@ def test_changes_the_range_of_replicas_in_place(played):
     assert played.known.rollout is None
 
 
-def test_makes_an_arm_anew_that_someone_deleted(played):
+def test_makes_an_arm_anew_that_someone_deleted(played: PlayedDeployment):
     played.serve("1")
     played.arms.clear()
     played.settle()
@@ -395,7 +396,7 @@ def test_makes_an_arm_anew_that_someone_deleted(played):
     assert played.ready() == ("True", "Serving")
 
 
-def test_waits_for_an_older_namesake_to_go(played):
+def test_waits_for_an_older_namesake_to_go(played: PlayedDeployment):
     played.serve("1")
     arm = played.arms[played.known.stable.arm]
     arm.ours = False

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from tests.support.playeddeployment import PROMOTED, REJECTED, PlayedDeployment, TWO_STEPS
 
 from leeboard.contract import tags
 from leeboard.settings import Settings
+from tests.support.playeddeployment import PROMOTED, REJECTED, TWO_STEPS, PlayedDeployment
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def pin(played: PlayedDeployment, version: str) -> None:
     played.change(model={"name": "flights", "version": version})
 
 
-def test_claims_both_aliases_before_anything_starts(played):
+def test_claims_both_aliases_before_anything_starts(played: PlayedDeployment):
     played.serve("1")
 
     assert played.model.tags == {
@@ -27,7 +27,7 @@ def test_claims_both_aliases_before_anything_starts(played):
     }
 
 
-def test_stalls_when_another_object_owns_the_alias(played):
+def test_stalls_when_another_object_owns_the_alias(played: PlayedDeployment):
     played.model = replace(played.model, tags={tags.owner("champion"): "default/other/flights"})
     played.register("1")
     played.alias("champion", "1")
@@ -38,7 +38,7 @@ def test_stalls_when_another_object_owns_the_alias(played):
     assert not played.arms
 
 
-def test_stalls_on_a_model_that_the_namespace_may_not_name(played):
+def test_stalls_on_a_model_that_the_namespace_may_not_name(played: PlayedDeployment):
     played.settings = Settings(model_prefixes={"default": ("fraud-",)})
     played.register("1")
     played.alias("champion", "1")
@@ -47,7 +47,7 @@ def test_stalls_on_a_model_that_the_namespace_may_not_name(played):
     assert played.ready() == ("False", "ModelNotAllowed")
 
 
-def test_says_that_the_registry_has_no_such_model_and_heals(played):
+def test_says_that_the_registry_has_no_such_model_and_heals(played: PlayedDeployment):
     model, played.model = played.model, None
     played.settle()
     assert played.ready() == ("False", "ModelNotFound")
@@ -55,7 +55,7 @@ def test_says_that_the_registry_has_no_such_model_and_heals(played):
     played.serve("1")
 
 
-def test_waits_for_an_alias(played):
+def test_waits_for_an_alias(played: PlayedDeployment):
     played.register("1")
     played.settle()
 
@@ -63,7 +63,7 @@ def test_waits_for_an_alias(played):
     assert "champion" in played.message()
 
 
-def test_serves_a_challenger_when_there_is_no_champion_yet(played):
+def test_serves_a_challenger_when_there_is_no_champion_yet(played: PlayedDeployment):
     played.register("1")
     played.alias("challenger", "1")
     played.settle()
@@ -72,7 +72,7 @@ def test_serves_a_challenger_when_there_is_no_champion_yet(played):
     assert played.model.aliases == {"champion": "1"}
 
 
-def test_serves_the_champion_before_a_challenger_comes_in(played):
+def test_serves_the_champion_before_a_challenger_comes_in(played: PlayedDeployment):
     played.register("1")
     played.register("2")
     played.alias("champion", "1")
@@ -82,7 +82,7 @@ def test_serves_the_champion_before_a_challenger_comes_in(played):
     assert played.split() == {"1": 90, "2": 10}
 
 
-def test_leaves_a_version_alone_that_the_registry_does_not_call_ready(played):
+def test_leaves_a_version_alone_that_the_registry_does_not_call_ready(played: PlayedDeployment):
     played.serve("1")
     played.register("2", ready=False)
     played.alias("challenger", "2")
@@ -94,7 +94,7 @@ def test_leaves_a_version_alone_that_the_registry_does_not_call_ready(played):
 
 
 @pytest.mark.parametrize("champion", ["2", None])
-def test_recovers_the_stable_version_after_a_loss_of_status(played, champion):
+def test_recovers_the_stable_version_after_a_loss_of_status(played: PlayedDeployment, champion: str | None):
     played.serve("1")
     played.register("2")
     played.alias("challenger", "2")
@@ -111,7 +111,7 @@ def test_recovers_the_stable_version_after_a_loss_of_status(played, champion):
     assert played.split() == {"2": 90, "3": 10}
 
 
-def test_never_jumps_to_an_unproven_champion_after_a_loss_of_status(played):
+def test_never_jumps_to_an_unproven_champion_after_a_loss_of_status(played: PlayedDeployment):
     played.serve("1")
     played.register("2")
     played.alias("champion", "2")
@@ -123,7 +123,7 @@ def test_never_jumps_to_an_unproven_champion_after_a_loss_of_status(played):
     assert played.split() == {"1": 90, "2": 10}
 
 
-def test_deletes_nothing_after_a_loss_of_status_while_the_registry_is_away(played):
+def test_deletes_nothing_after_a_loss_of_status_while_the_registry_is_away(played: PlayedDeployment):
     played.serve("1")
     played.status = {}
     played.registry_away = True
@@ -136,7 +136,7 @@ def test_deletes_nothing_after_a_loss_of_status_while_the_registry_is_away(playe
     assert played.ready() == ("True", "Serving")
 
 
-def test_remembers_a_rejection_over_a_loss_of_status(played):
+def test_remembers_a_rejection_over_a_loss_of_status(played: PlayedDeployment):
     played.serve("1")
     played.register("2", tags={REJECTED: "AnalysisFailed: errors", tags.TRAINING_DATA: "{}"})
     played.alias("challenger", "2")
@@ -146,7 +146,7 @@ def test_remembers_a_rejection_over_a_loss_of_status(played):
     assert played.split() == {"1": 100}
 
 
-def test_pins_a_version_without_touching_aliases(played):
+def test_pins_a_version_without_touching_aliases(played: PlayedDeployment):
     played.spec = {"model": {"name": "flights", "version": "1"}, "rollout": TWO_STEPS}
     played.register("1")
     played.settle()
@@ -157,7 +157,7 @@ def test_pins_a_version_without_touching_aliases(played):
     assert played.model.tags == {}
 
 
-def test_rolls_a_changed_pin_out(played):
+def test_rolls_a_changed_pin_out(played: PlayedDeployment):
     test_pins_a_version_without_touching_aliases(played)
     played.register("2")
     pin(played, "2")
@@ -168,7 +168,7 @@ def test_rolls_a_changed_pin_out(played):
     assert PROMOTED in played.model.versions["2"].tags
 
 
-def test_stalls_on_a_pin_that_was_rejected_until_it_moves(played):
+def test_stalls_on_a_pin_that_was_rejected_until_it_moves(played: PlayedDeployment):
     test_pins_a_version_without_touching_aliases(played)
     played.register("2")
     pin(played, "2")
@@ -186,7 +186,7 @@ def test_stalls_on_a_pin_that_was_rejected_until_it_moves(played):
     assert played.split() == {"1": 90, "2": 10}
 
 
-def test_tries_a_rejected_pin_again_when_a_person_says_so(played):
+def test_tries_a_rejected_pin_again_when_a_person_says_so(played: PlayedDeployment):
     test_pins_a_version_without_touching_aliases(played)
     played.register("2")
     pin(played, "2")
@@ -199,7 +199,7 @@ def test_tries_a_rejected_pin_again_when_a_person_says_so(played):
     assert played.split() == {"1": 90, "2": 10}
 
 
-def test_stalls_on_a_pin_that_does_not_exist(played):
+def test_stalls_on_a_pin_that_does_not_exist(played: PlayedDeployment):
     test_pins_a_version_without_touching_aliases(played)
     pin(played, "9")
     played.settle()
@@ -208,7 +208,7 @@ def test_stalls_on_a_pin_that_does_not_exist(played):
     assert played.split() == {"1": 100}
 
 
-def test_returns_at_once_to_a_pin_that_was_promoted_before(played):
+def test_returns_at_once_to_a_pin_that_was_promoted_before(played: PlayedDeployment):
     test_rolls_a_changed_pin_out(played)
     pin(played, "1")
     played.settle()
