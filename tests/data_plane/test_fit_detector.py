@@ -1,0 +1,136 @@
+"""The job fit-detector against a real MLflow: what it reports, what it stores, what it cannot do."""
+
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import mlflow.sklearn
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from mlflow.models import infer_signature
+from mlflow.tracking import MlflowClient
+
+from leeboard.api.outofdistribution import Detector, DetectorInput
+from leeboard.api.shared import DatasetRef
+from leeboard.contract import tags
+from leeboard.contract.jobs import FitDetectorReport, FitDetectorRequest, JobOutcome
+from leeboard_workers.data.datasets import DatasetError
+from leeboard_workers.jobs.cluster import Cluster
+from leeboard_workers.jobs.fit_detector import ARTIFACT, handle
+from leeboard_workers.jobs.frame import Desk
+from leeboard_workers.jobs.models import ModelError
+from leeboard_workers.jobs.tracking import claim
+from leeboard_workers.ood.store import ARRAYS, DOCUMENT, decode, load
+from leeboard_workers.serving.detection import artifact_url
+from tests.support.dataplane import COLUMNS, train, weather
+
+MODEL = "weather-for-detectors"
+
+
+@pytest.fixture(scope="module")
+def registered(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Register one version with lineage, trained on a table of files; returns its number."""
+    frame = weather(1500)
+    path = tmp_path_factory.mktemp("training") / "rows.parquet"
+    pyarrow.parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), path)
+    mlflow.set_tracking_uri(mlflow_server)
+    features = frame[list(COLUMNS)]
+    mlflow.set_experiment("training of detectors")
+    with mlflow.start_run():
+        logged = mlflow.sklearn.log_model(
+            train(frame, linear=True),
+            name="model",
+            signature=infer_signature(features, frame["late"]),
+            registered_model_name=MODEL,
+            serialization_format="cloudpickle",
+        )
+    version = str(logged.registered_model_version)
+    reference = DatasetRef(uri=str(path), label_column="late")
+    MlflowClient(mlflow_server).set_model_version_tag(
+        MODEL, version, tags.TRAINING_DATA, reference.model_dump_json(by_alias=True, exclude_none=True)
+    )
+    return version
+
+
+def request_for(server: str, version: str, **changes: Any) -> FitDetectorRequest:
+    given = {
+        "namespace": "ml",
+        "owner": "weather",
+        "owner_uid": "u",
+        "model_deployment": "weather",
+        "model_name": MODEL,
+        "tracking_uri": server,
+        "version": version,
+        "detector": Detector.model_validate({"mahalanobis": {}}),
+        "input": DetectorInput.INSTANCES,
+        "acceptance": 0.95,
+    }
+    return FitDetectorRequest.model_validate(given | changes)
+
+
+def work(request: FitDetectorRequest, folder: Path) -> tuple[FitDetectorReport, Any]:
+    run = claim(MlflowClient(request.tracking_uri), request)
+    assert run is not None
+    report, artifacts = handle(request, Desk(folder, run, Cluster()))
+    for path, local in artifacts.items():
+        run.client.log_artifacts(run.run_id, str(local), path)
+    run.finish()
+    return report, artifacts
+
+
+def test_a_detector_is_fitted_to_the_versions_own_training_data(
+    mlflow_server: str, registered: str, tmp_path: Path
+) -> None:
+    report, artifacts = work(request_for(mlflow_server, registered), tmp_path)
+    assert report.outcome is JobOutcome.MEASURED
+    assert (report.reference_rows, report.calibration_rows) == (1500, 450)
+    assert report.detector_uri is not None
+    assert report.detector_uri.endswith(f"/artifacts/{ARTIFACT}")
+    fetched = [_read(f"{report.detector_uri}/{name}", mlflow_server) for name in (DOCUMENT, ARRAYS)]
+    detector = decode(*fetched)
+    assert detector.calibration.threshold == report.threshold
+    assert detector.encoder is not None
+    assert detector.encoder.names == COLUMNS
+    rows = weather(300, seed=9)[list(COLUMNS)].to_dict("list")
+    assert detector.score_rows(rows).flags.mean() < 0.1
+    assert (load(artifacts[ARTIFACT]).score_rows(rows).scores == detector.score_rows(rows).scores).all()
+
+
+@pytest.mark.parametrize(
+    ("detector", "what"), [({"energy": {}}, DetectorInput.LOGITS), ({"maxSoftmax": {}}, DetectorInput.PROBABILITIES)]
+)
+def test_a_detector_may_look_at_what_the_model_answers(
+    mlflow_server: str, registered: str, tmp_path: Path, detector: dict[str, Any], what: DetectorInput
+) -> None:
+    changes = {"detector": Detector.model_validate(detector), "input": what}
+    report, artifacts = work(request_for(mlflow_server, registered, **changes), tmp_path)
+    assert report.outcome is JobOutcome.MEASURED
+    assert load(artifacts[ARTIFACT]).input is what
+
+
+def test_what_the_model_does_not_answer_is_told(mlflow_server: str, registered: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="has no features"):
+        work(request_for(mlflow_server, registered, input=DetectorInput.FEATURES), tmp_path)
+
+
+def test_a_reference_without_the_models_columns_is_told(mlflow_server: str, registered: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.parquet"
+    pyarrow.parquet.write_table(pa.table({"temperature": [1.0] * 100}), path)
+    with pytest.raises(DatasetError, match="lacks the model's columns distance, carrier"):
+        work(request_for(mlflow_server, registered, reference=DatasetRef(uri=str(path))), tmp_path)
+
+
+def test_too_few_rows_are_insufficient_and_say_how_many_it_takes(
+    mlflow_server: str, registered: str, tmp_path: Path
+) -> None:
+    report, artifacts = work(request_for(mlflow_server, registered, max_rows=50), tmp_path)
+    assert report.outcome is JobOutcome.INSUFFICIENT
+    assert "at least 19 calibration rows, there are 15" in report.message
+    assert artifacts == {}
+
+
+def _read(uri: str, server: str) -> bytes:
+    with urllib.request.urlopen(artifact_url(uri, server), timeout=10) as answer:  # noqa: S310 (loopback)
+        return bytes(answer.read())
