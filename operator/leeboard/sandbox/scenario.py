@@ -340,6 +340,8 @@ class Scenario:
 
         async def look() -> T:
             self.story.beat()
+            if self.stack.trouble:
+                raise RuntimeError(self.stack.trouble)
             if self._year is not None and self._year.done() and what != "the end of the year":
                 self._year.result()
                 raise RuntimeError(f"the year ended while the story waited for {what}")

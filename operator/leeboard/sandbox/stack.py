@@ -6,7 +6,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -65,6 +66,8 @@ class Stack:
         self.operator_metrics_port = free_port()
         self._health_port = free_port()
         self._say = say
+        self.trouble = ""
+        """Why the sandbox itself cannot go on; empty while it can."""
         self._tasks: list[asyncio.Task[None]] = []
         self._operator_starts = 0
         self._services: InferenceServices | None = None
@@ -233,7 +236,6 @@ class Stack:
         command = [
             str(Path(sys.executable).parent / "leeboard-collector"),
             *("--root", str(self.folder / "log"), "--port", self.collector_url.rsplit(":", 1)[1]),
-            *("--host", "127.0.0.1"),
         ]
 
         async def ready() -> bool:
@@ -259,9 +261,22 @@ class Stack:
             (HTTP_ROUTES, route),
         ]
         for resource, serial in watched:
-            self._tasks.append(asyncio.create_task(cluster.follow(resource, serial.poke), name=resource.kind))
-        for serial in (services, jobs, route):
-            self._tasks.append(asyncio.create_task(serial.work(), name="stand-in"))
+            self._look_after(cluster.follow(resource, serial.poke), f"watch of {resource.kind}")
+        for name, serial in (("InferenceServices", services), ("RayJobs", jobs), ("HTTPRoutes", route)):
+            self._look_after(serial.work(), f"stand-in for {name}")
+
+    def _look_after(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run work that never ends; if it does end, by a mistake of ours, say so and remember it."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self.trouble = f"the {name} ended: {error!r}"
+                lines = traceback.format_exception(error)
+                (self.supervisor.logs / "standins.log").write_text("".join(lines))
+
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(ended)
+        self._tasks.append(task)
 
     async def start_operator(self) -> None:
         """Start the operator, or start it again."""
@@ -335,7 +350,7 @@ class _Serial:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), 0.5)
             self._changed.clear()
-            with contextlib.suppress(httpx.HTTPError):  # the API server is away: the next round tries again
+            with contextlib.suppress(httpx.TransportError):  # the API server is away: the next round tries again
                 await self._reconcile()
 
 

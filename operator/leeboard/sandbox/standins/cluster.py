@@ -89,7 +89,7 @@ class Cluster:
         """Create an object; one that exists is left as it is."""
         answer = await self.client.post(resource.path(manifest["metadata"].get("namespace")), json=manifest)
         if answer.status_code != httpx.codes.CONFLICT:
-            answer.raise_for_status()
+            _demand(answer)
 
     async def patch(self, resource: Resource, namespace: str, name: str, patch: Document) -> None:
         """Merge-patch an object; one that is gone stays so."""
@@ -105,7 +105,14 @@ class Cluster:
         headers = {"content-type": "application/merge-patch+json"}
         answer = await self.client.patch(path, content=json.dumps(patch), headers=headers)
         if answer.status_code != httpx.codes.NOT_FOUND:
-            answer.raise_for_status()
+            _demand(answer)
+
+
+def _demand(answer: httpx.Response) -> None:
+    if answer.is_client_error:
+        raise ValueError(f"{answer.request.method} {answer.request.url.path} was refused: {answer.text[:1000]}")
+    if answer.is_server_error:
+        raise httpx.ReadError(f"the API server answered {answer.status_code}")
 
 
 def _key(item: Document) -> tuple[str, str]:

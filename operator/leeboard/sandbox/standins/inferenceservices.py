@@ -61,8 +61,9 @@ class InferenceServices:
             await arm.stop()
             await self._publish(arm, gone=True)
         for uid, service in wanted.items():
-            if uid not in self._arms and (container := self._runtime_container(service)) is not None:
-                await self._create_deployments(service)
+            if uid not in self._arms and (runtime := self._runtime(service)) is not None:
+                await self._create_deployments(service, runtime)
+                container = next(c for c in runtime["containers"] if c["name"] == "kserve-container")
                 storage = self._storage_container(service["spec"]["predictor"]["model"].get("storageUri", ""))
                 self._arms[uid] = Arm(
                     service,
@@ -79,7 +80,7 @@ class InferenceServices:
         """Stop all arms."""
         await asyncio.gather(*(arm.stop() for arm in self._arms.values()))
 
-    def _runtime_container(self, service: Document) -> Document | None:
+    def _runtime(self, service: Document) -> Document | None:
         name = service["spec"]["predictor"].get("model", {}).get("runtime")
         namespace = service["metadata"]["namespace"]
         runtime = self._cluster.objects.get(SERVING_RUNTIMES.kind, {}).get((namespace, name)) or (
@@ -87,8 +88,8 @@ class InferenceServices:
         )
         if runtime is None:
             return None
-        container: Document = next(c for c in runtime["spec"]["containers"] if c["name"] == "kserve-container")
-        return container
+        spec: Document = runtime["spec"]
+        return spec
 
     def _storage_container(self, uri: str) -> Document | None:
         for item in self._cluster.all(STORAGE_CONTAINERS):
@@ -97,7 +98,7 @@ class InferenceServices:
                 return container
         return None
 
-    async def _create_deployments(self, service: Document) -> None:
+    async def _create_deployments(self, service: Document, runtime: Document) -> None:
         metadata = service["metadata"]
         for component in ("predictor", "transformer"):
             if component not in service["spec"]:
@@ -108,9 +109,6 @@ class InferenceServices:
                 "component": component,
                 "serving.kserve.io/inferenceservice": metadata["name"],
             }
-            containers = service["spec"][component].get("containers") or [
-                {"name": "kserve-container", "image": "runtime"}
-            ]
             manifest = {
                 "apiVersion": "apps/v1",
                 "kind": "Deployment",
@@ -124,7 +122,7 @@ class InferenceServices:
                     "replicas": service["spec"][component].get("minReplicas", 1),
                     "progressDeadlineSeconds": 600,
                     "selector": {"matchLabels": {"app": f"isvc.{name}"}},
-                    "template": {"metadata": {"labels": labels}, "spec": {"containers": containers}},
+                    "template": {"metadata": {"labels": labels}, "spec": _pod(service["spec"][component], runtime)},
                 },
             }
             await self._cluster.create(DEPLOYMENTS, manifest)
@@ -170,6 +168,22 @@ class InferenceServices:
             fresh.rename(target)
         if before != self._endpoints.addresses:
             await self._endpoints_changed()
+
+
+_POD_FIELDS = (
+    "containers",
+    "volumes",
+    "securityContext",
+    "automountServiceAccountToken",
+    "nodeSelector",
+    "tolerations",
+)
+
+
+def _pod(component: Document, runtime: Document) -> Document:
+    """Return the pod that a component asks for, so that the API server judges it as on a cluster."""
+    source = component if "containers" in component else runtime | component
+    return {field: source[field] for field in _POD_FIELDS if field in source}
 
 
 def _owner(service: Document) -> Document:
