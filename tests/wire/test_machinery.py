@@ -371,3 +371,14 @@ async def test_tells_prometheus_and_the_kubelet_how_it_is(bench: Bench) -> None:
     assert health.json() == {"watches": "alive"}
     assert 'leeboard_condition{kind="DriftMonitor"' in metrics
     assert 'leeboard_pass_seconds_count{kind="DriftMonitor"}' in metrics
+
+
+async def test_a_dead_watch_fails_the_health_probe(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Relister, "dead", ["RayJob"])
+    await bench.create(monitor(bench.namespace))
+    settings = bench.settings()
+    bench.settings = lambda **_: settings  # type: ignore[method-assign]
+    async with bench.operator(PlayedLoop()), httpx.AsyncClient(trust_env=False) as web:
+        await bench.until(lambda: ready(bench), "the status")
+        health = await web.get(f"http://127.0.0.1:{settings.health_port}/healthz")
+    assert health.status_code == httpx.codes.INTERNAL_SERVER_ERROR
