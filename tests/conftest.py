@@ -1,3 +1,9 @@
 """What all tests share."""
 
-pytest_plugins = ["tests.support.controlplane", "tests.support.mlflow", "tests.support.dataplane"]
+pytest_plugins = [
+    "tests.support.controlplane",
+    "tests.support.dataplane",
+    "tests.support.mlflow",
+    "tests.support.rayhead",
+    "tests.support.shell",
+]
