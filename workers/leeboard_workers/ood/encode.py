@@ -35,14 +35,13 @@ class NumericColumn:
     name: str
     knots: NDArray[np.float64]
     scores: NDArray[np.float64]
-    slopes: tuple[float, float]
-    """Of the straight lines below the first and above the last knot."""
+    """Of the knots; the first and the last lie beyond the reference, where the score is the farthest there is."""
 
     width = 2
 
     @classmethod
     def fit(cls, name: str, values: NDArray[np.float64]) -> Self:
-        """Learn the quantiles of the finite values."""
+        """Learn the quantiles of the finite values, and how steeply the score goes on beyond them."""
         finite = np.sort(values[np.isfinite(values)])
         if len(finite) == 0:
             finite = np.zeros(1)
@@ -50,29 +49,22 @@ class NumericColumn:
         spread = float(np.quantile(finite, 0.841) - np.quantile(finite, 0.159)) / 2.0
         scale = spread or float(finite.std()) or 0.1 * max(abs(float(knots[0])), 1.0)
         low, high = np.quantile(finite, [_TAIL, 1.0 - _TAIL])
-        ends = float(low - knots[0]), float(knots[-1] - high)
-        rises = (
-            float(np.interp(low, knots, scores) - scores[0]),
-            float(scores[-1] - np.interp(high, knots, scores)),
+        below = _reach(low - knots[0], np.interp(low, knots, scores) - scores[0], scale) * (FARTHEST + scores[0])
+        above = _reach(knots[-1] - high, scores[-1] - np.interp(high, knots, scores), scale) * (FARTHEST - scores[-1])
+        return cls(
+            name=name,
+            knots=np.concatenate([[knots[0] - below], knots, [knots[-1] + above]]),
+            scores=np.concatenate([[-FARTHEST], scores, [FARTHEST]]),
         )
-        below, above = (
-            max(rise, 1.0) / max(end, _FLATTEST_TAIL * scale) for rise, end in zip(rises, ends, strict=True)
-        )
-        return cls(name=name, knots=knots, scores=scores, slopes=(below, above))
 
     def encode(self, values: Sequence[Any] | NDArray[Any], into: NDArray[np.float64]) -> None:
         """Write the two encoded columns of the values."""
-        numbers = as_numbers(values)
-        missing = np.isnan(numbers)
-        first, last = self.knots[0], self.knots[-1]
-        with np.errstate(invalid="ignore", over="ignore"):
-            beyond = np.minimum(numbers - first, 0.0) * self.slopes[0]
-            beyond += np.maximum(numbers - last, 0.0) * self.slopes[1]
-            encoded = np.interp(numbers, self.knots, self.scores) + beyond
-        np.clip(encoded, -FARTHEST, FARTHEST, out=encoded)
+        encoded = np.interp(as_numbers(values), self.knots, self.scores)
+        missing = np.isnan(encoded)
         encoded[missing] = 0.0
         into[:, 0] = encoded
-        into[:, 1] = missing * _ALARM_HEIGHT
+        into[:, 1] = missing
+        into[:, 1] *= _ALARM_HEIGHT
 
 
 @dataclass(frozen=True)
@@ -188,9 +180,12 @@ class Encoder:
 def as_numbers(values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
     """Return float64 numbers: none is NaN, what is no number is infinite."""
     try:
-        return np.asarray(values, dtype=np.float64)
+        numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        return np.array([_as_number(value) for value in values], dtype=np.float64)
+        numbers = None
+    if numbers is None or numbers.ndim != 1:
+        numbers = np.array([_as_number(value) for value in values], dtype=np.float64)
+    return numbers
 
 
 def _as_number(value: Any) -> float:
@@ -200,6 +195,11 @@ def _as_number(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         return float("inf")
+
+
+def _reach(end: float, rise: float, scale: float) -> float:
+    """Return by how much a value grows beyond the range for the score to grow by one: as in the tail before it."""
+    return float(max(end, _FLATTEST_TAIL * scale) / max(rise, 1.0))
 
 
 def _normal_scores(ordered: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -104,7 +104,7 @@ def _encoder_parts(encoder: Encoder | None) -> tuple[list[dict[str, Any]] | None
     arrays: dict[str, NDArray[Any]] = {}
     for at, column in enumerate(encoder.columns):
         if isinstance(column, NumericColumn):
-            columns.append({"name": column.name, "type": "numeric", "slopes": list(column.slopes)})
+            columns.append({"name": column.name, "type": "numeric"})
             arrays |= {f"column.{at}.knots": column.knots, f"column.{at}.scores": column.scores}
         elif isinstance(column, TextColumn):
             levels = {"levels": list(column.levels), "rare": sorted(column.rare)}
@@ -122,8 +122,7 @@ def _encoder(columns: list[dict[str, Any]], arrays: dict[str, NDArray[Any]]) -> 
 def _column(stored: dict[str, Any], prefix: str, arrays: dict[str, NDArray[Any]]) -> Column:
     name = stored["name"]
     if stored["type"] == "numeric":
-        below, above = stored["slopes"]
-        return NumericColumn(name, arrays[f"{prefix}.knots"], arrays[f"{prefix}.scores"], (below, above))
+        return NumericColumn(name, arrays[f"{prefix}.knots"], arrays[f"{prefix}.scores"])
     if stored["type"] == "text":
         return TextColumn(name, tuple(stored["levels"]), frozenset(stored["rare"]))
     return ListColumn(name, arrays[f"{prefix}.mean"], arrays[f"{prefix}.scale"])
