@@ -8,6 +8,7 @@ import json
 import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -30,7 +31,9 @@ FEATURES = ["level", "rain", "noise", "bridge"]
 ARM = "rivers-v1-abc123"
 
 
-def world(rows: int, *, shift: float = 0.0, seed: int = 0, start: datetime = START, span: timedelta = timedelta(days=10)):
+def world(
+    rows: int, *, shift: float = 0.0, seed: int = 0, start: datetime = START, span: timedelta = timedelta(days=10)
+):
     """Return rows with features, the label `flood` and the time `at`."""
     draw = np.random.default_rng(seed)
     frame = pd.DataFrame(
@@ -54,7 +57,7 @@ def estimator(kind: str = "logistic"):
     )
 
 
-def register(server: str, name: str, frame: pd.DataFrame, folder: Path, *, kind: str = "logistic", cutoff=START):
+def register(server: str, name: str, frame: pd.DataFrame, folder: Path, *, kind: str = "logistic", cutoff: Any = START):
     """Train on the frame and register; returns the version."""
     mlflow.set_tracking_uri(server)
     model = estimator(kind).fit(frame[FEATURES], frame["flood"])
@@ -76,7 +79,9 @@ def register(server: str, name: str, frame: pd.DataFrame, folder: Path, *, kind:
     return str(mlflow.register_model(info.model_uri, name, tags=lineage).version)
 
 
-def write_log(folder: Path, frame: pd.DataFrame, *, version: str = "1", arm: str = ARM, answers=None) -> LogTables:
+def write_log(
+    folder: Path, frame: pd.DataFrame, *, version: str = "1", arm: str = ARM, answers: Any = None
+) -> LogTables:
     """Log the frame's rows as requests of ten rows each, and their labels."""
     rows = len(frame)
     ids = [f"r{index // 10:06d}" for index in range(rows)]

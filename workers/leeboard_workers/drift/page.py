@@ -9,14 +9,18 @@ _ROUNDING_TO_ZERO = 1e-300
 _SMALL_P_VALUE = 1e-3
 
 
-def render(template: str, **context: Any) -> str:
-    """Fill a template of the drift or the retrain room."""
-    return _environment().get_template(template).render(**context)
+HOUSE_STYLE = "leeboard_workers.drift"
+"""The room with the page that all templates extend."""
+
+
+def render(room: str, template: str, **context: Any) -> str:
+    """Fill a template of a room, given by its package, in the house style."""
+    return _environment(room).get_template(template).render(**context)
 
 
 @cache
-def _environment() -> Environment:
-    rooms = [PackageLoader("leeboard_workers.drift"), PackageLoader("leeboard_workers.retrain")]
+def _environment(room: str) -> Environment:
+    rooms = [PackageLoader(package) for package in dict.fromkeys([room, HOUSE_STYLE])]
     environment = Environment(
         loader=ChoiceLoader(rooms),
         autoescape=True,

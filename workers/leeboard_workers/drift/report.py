@@ -68,6 +68,7 @@ def headline(report: DriftReport) -> str:
 def html(report: DriftReport, story: Story) -> str:
     """Return the self-contained page."""
     return render(
+        "leeboard_workers.drift",
         "drift.html.j2",
         report=report,
         story=story,

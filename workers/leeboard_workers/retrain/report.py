@@ -115,6 +115,7 @@ def html(report: RetrainReport, evaluation: Evaluation, story: Story) -> str:
         if name in report.metrics or name in report.champion_metrics
     ]
     return render(
+        "leeboard_workers.retrain",
         "retrain.html.j2",
         report=report,
         story=story,
