@@ -1,8 +1,7 @@
 """Statuses in which every field is set."""
 
-import types
 from enum import Enum
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -15,15 +14,17 @@ def full_status(model: type[ApiModel]) -> dict[str, Any]:
 
 
 def _value(name: str, field: FieldInfo, annotation: Any) -> Any:
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _value(name, field, get_args(annotation)[0])
-    if origin in {types.UnionType, Union}:
-        return _value(name, field, next(option for option in get_args(annotation) if option is not type(None)))
+    origin, inner = get_origin(annotation), get_args(annotation)
     if origin is list:
-        return [_value(name, field, get_args(annotation)[0])]
+        return [_value(name, field, inner[0])]
     if origin is dict:
-        return {"roc_auc": _value(name, field, get_args(annotation)[1])}
+        return {"roc_auc": _value(name, field, inner[1])}
+    if origin is not None:  # Annotated, or optional
+        return _value(name, field, next(option for option in inner if option is not type(None)))
+    return _scalar(name, field, annotation)
+
+
+def _scalar(name: str, field: FieldInfo, annotation: type) -> Any:
     if issubclass(annotation, ApiModel):
         return full_status(annotation)
     if issubclass(annotation, Enum):
