@@ -458,20 +458,6 @@ def test_of_two_that_claim_at_once_the_smaller_goes_on(river: River):
         first.ensure_ours()
 
 
-# -- the command line --
-
-
-def test_the_command_line_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
-    monkeypatch.delenv(REQUEST_VARIABLE, raising=False)
-    assert main.main(["polish"]) == 2
-    assert main.main(["drift"]) == 2
-    monkeypatch.setenv(REQUEST_VARIABLE, "nonsense")
-    assert main.main(["drift"]) == 2
-    assert "usage: leeboard-worker" in caplog.text
-    assert "is not set" in caplog.text
-    assert "holds no drift request" in caplog.text
-
-
 def until(condition: Callable[[], bool], what: str, within: float = 200.0) -> None:
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:

@@ -1,0 +1,1 @@
+"""The data plane: what watches, serves and retrains models."""

@@ -20,8 +20,8 @@ class Cluster:
         import ray  # noqa: PLC0415 (a second that small work does not need)
 
         if not ray.is_initialized():
-            inside = "RAY_ADDRESS" in os.environ
-            where: dict[str, Any] = {"address": "auto"} if inside else {"include_dashboard": False}
+            inside = bool(os.environ.get("RAY_ADDRESS"))
+            where: dict[str, Any] = {"address": "auto"} if inside else {"address": "local", "include_dashboard": False}
             ray.init(logging_level="WARNING", **where)
             self._ours = True
         return ray
