@@ -141,6 +141,7 @@ class Collector:
         self._options = options
         self._flushing = asyncio.Lock()
         self._due = asyncio.Event()
+        self._stopping = False
         self._waiting: dict[int, Tally[tuple[Owner, str]]] = {}
         """Rows by segment that are acknowledged and not yet in the tables."""
         self._newest: dict[Owner, float] = {}
@@ -158,13 +159,17 @@ class Collector:
         """Carry over what the last run left, then begin."""
         self._journal = Journal(self._options.journal, MAX_JOURNAL_BYTES)
         self._tables = Tables(self._options.root, self._journal.identity)
+        for segment in self._journal.closed_segments:
+            self._waiting[segment] = _tally(self._journal.records(segment))
         with contextlib.suppress(Exception):  # told in the log; tried again below
             await self._flush()
         self._carrying = asyncio.create_task(self._carry_on())
 
     async def stop(self) -> None:
         """Carry over what is there; what cannot be stays in the journal for the next start."""
-        self._carrying.cancel()
+        self._stopping = True
+        self._due.set()
+        await self._carrying  # never cancelled: its thread would go on beside the next one
         with contextlib.suppress(Exception):
             await self._flush()
         self._journal.close()
@@ -211,11 +216,7 @@ class Collector:
                 refused.append(error)
         if not documents:
             raise refused[0] if refused else RefusedError("the body holds no predictions")
-        rows = Tally[tuple[Owner, str]]()
-        for document in documents:
-            owner = (document["namespace"], document["modelDeployment"])
-            rows[owner, "predictions"] += len(document["predictions"])
-        await self._acknowledge("predictions", documents, rows)
+        await self._acknowledge("predictions", documents)
         for document in documents:
             owner = (document["namespace"], document["modelDeployment"])
             self._newest[owner] = max(self._newest.get(owner, 0.0), document["time"])
@@ -233,14 +234,14 @@ class Collector:
         for at, label in enumerate(batch.labels):
             if label.time is not None:
                 _check_time(f"labels.{at}.time", label.time)
-        owner = (batch.namespace, batch.model_deployment)
         labels = [label.document() for label in batch.labels]
-        entry = {"namespace": owner[0], "modelDeployment": owner[1], "labels": labels}
-        await self._acknowledge("labels", [entry], Tally({(owner, "labels"): len(labels)}))
+        entry = {"namespace": batch.namespace, "modelDeployment": batch.model_deployment, "labels": labels}
+        await self._acknowledge("labels", [entry])
         return Response.json({"accepted": len(labels), "refused": 0, "errors": []})
 
-    async def _acknowledge(self, kind: str, documents: list[Any], rows: Tally[tuple[Owner, str]]) -> None:
+    async def _acknowledge(self, kind: str, documents: list[Any]) -> None:
         record = orjson.dumps({"kind": kind, "time": time.time(), "documents": documents})
+        rows = _counted(kind, documents)
         segment = await self._journal.append(record)
         self._waiting.setdefault(segment, Tally()).update(rows)
         for (owner, what), count in rows.items():
@@ -277,7 +278,7 @@ class Collector:
 
     async def _carry_on(self) -> None:
         pause = self._options.flush_seconds
-        while True:
+        while not self._stopping:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._due.wait(), pause)
             self._due.clear()
@@ -309,6 +310,21 @@ def _rows(kind: str, document: dict[str, Any], ingest_time: float, table: LogTab
     except (ValueError, TypeError, KeyError, OverflowError, pa.ArrowException):  # it would block all that follow
         _log.exception("a document of %s of %s was acknowledged and cannot be turned into rows", kind, table.uri)
         return []
+
+
+def _counted(kind: str, documents: list[Any]) -> Tally[tuple[Owner, str]]:
+    rows = Tally[tuple[Owner, str]]()
+    for document in documents:
+        rows[(document["namespace"], document["modelDeployment"]), kind] += len(document[kind])
+    return rows
+
+
+def _tally(records: Iterable[bytes]) -> Tally[tuple[Owner, str]]:
+    rows = Tally[tuple[Owner, str]]()
+    for record in records:
+        entry = orjson.loads(record)
+        rows += _counted(entry["kind"], entry["documents"])
+    return rows
 
 
 def _json(body: bytes) -> Any:
