@@ -36,7 +36,8 @@ def model(mlflow_server: str, namespace: str) -> str:
     name = f"flights-{namespace}"
     client.create_registered_model(name)
     for _ in range(2):
-        client.create_model_version(name, "mlflow-artifacts:/0/nothing")
+        run = client.create_run("0")
+        client.create_model_version(name, f"{run.info.artifact_uri}/model", run_id=run.info.run_id)
     client.set_registered_model_alias(name, "champion", "1")
     return name
 
@@ -155,7 +156,12 @@ async def test_drift_retrains_and_the_rollout_closes_the_run(
         await bench.until(lambda: _is(bench, "Training"), "the condition")
         leave_report(mlflow_server, request, passed(request))
         await end_job(bench, name)
-        await bench.until(lambda: _is(bench, "RollingOut"), "the rollout to be waited for")
+
+        async def told() -> bool:
+            return bool((await status(bench))["activeRun"]["challengerSet"])
+
+        await bench.until(told, "the alias to be set")
+        assert await reason(bench) == "RollingOut"
         aliases = MlflowClient(mlflow_server).get_registered_model(model).aliases
         assert {alias: str(version) for alias, version in aliases.items()} == {"champion": "1", "challenger": "2"}
         ended = {
