@@ -173,10 +173,10 @@ class Child:
 
     def _spawn(self) -> None:
         program, *arguments = map(str, self.command)
-        path = shutil.which(program)
+        environment = {k: v for k, v in {**os.environ, **self.env}.items() if v is not None}
+        path = shutil.which(program, path=environment.get("PATH"))
         if path is None:
             raise ChildFailedError(f"{self.name}: there is no program {program}")
-        environment = {k: v for k, v in {**os.environ, **self.env}.items() if v is not None}
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

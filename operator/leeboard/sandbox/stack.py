@@ -189,7 +189,10 @@ class Stack:
             *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
             *("--artifacts-destination", str(folder / "artifacts")),
         ]
-        environment = self.environment | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        environment = self.environment | {
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "1",
+        }
 
         async def ready() -> bool:
             return await answers(f"{self.mlflow_url}/health")
@@ -218,6 +221,7 @@ class Stack:
         ]
         environment = self.environment | {
             "RAY_DISABLE_DOCKER_CPU_WARNING": "1",
+            "RAY_AUTH_MODE": "disabled",  # loopback only; else it depends on a token file in the home folder
             "RAY_enable_open_telemetry": "0",
             "RAY_prestart_worker_first_driver": "0",
         }

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 SCHEMES = ("mlflow-artifacts:/", "models:/", "runs:/")
@@ -20,11 +21,14 @@ def check_allowed(uri: str, allowed: str | None) -> None:
 
 
 def fetch(uri: str, destination: Path) -> None:
-    """Download the folder of artifacts into the destination."""
+    """Download what lies in the folder of artifacts into the destination itself, whatever the folder's name."""
     import mlflow.artifacts  # noqa: PLC0415 (two seconds; a refused URI is told at once)
 
     destination.mkdir(parents=True, exist_ok=True)
-    mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(destination))
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=destination) as scratch:
+        fetched = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
+        for item in fetched.iterdir():
+            item.rename(destination / item.name)
 
 
 def main() -> None:

@@ -127,30 +127,33 @@ class Arm:
             child = Child(f"{self.name}-storage", command, log, env=self._environment | variables)
             try:
                 await child.start()
-                code = await child.wait(within=300)
-            except (ChildFailedError, TimeoutError):
-                code = 1 if child.exit_code is None else child.exit_code
+                if await child.wait(within=300) == 0:
+                    self.failure = ""
+                    return
+                self.failure = child.last_words(1)
+            except (ChildFailedError, TimeoutError) as error:
+                self.failure = str(error)
             finally:
                 await child.kill()
-            if code == 0:
-                self.failure = ""
-                return
-            self.failure = child.last_words(3)
             await asyncio.sleep(pause)  # as kubelet backs off
 
     async def _keep(self, component: Component) -> None:
         async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
             while True:
-                with contextlib.suppress(ChildFailedError):
+                words = ""
+                try:
                     child = await self._supervisor.start(
                         component.deployment, component.command, env=component.environment
                     )
                     while child.running:
                         component.ready = await _probe(client, component)
                         await asyncio.sleep(_LOOK_EVERY if not component.ready else 4 * _LOOK_EVERY)
+                    words = child.last_words(1)
+                except ChildFailedError as error:
+                    words = str(error)
                 component.ready = False
                 if component.name == "predictor":
-                    self.failure = child.last_words(3)
+                    self.failure = words
                 pause = _RESTART_AFTER[min(component.restarts, len(_RESTART_AFTER) - 1)]
                 component.restarts += 1
                 await asyncio.sleep(pause)  # as kubelet backs off
