@@ -5,6 +5,8 @@ from typing import Any
 
 import yaml
 
+from leeboard.api.base import seconds
+
 Manifest = dict[str, Any]
 
 _SHORT: dict[str, Manifest] = {
@@ -31,7 +33,7 @@ _SHORT: dict[str, Manifest] = {
     },
     "DriftMonitor": {
         "schedule": {"every": "10s"},
-        "window": {"duration": "10s", "lag": "2s", "minRows": 1500, "maxRows": 200_000},
+        "window": {"duration": "10s", "lag": "2s", "minRows": 6000, "maxRows": 200_000},
         "alerting": {"raiseAfter": {"breaches": 2, "of": 3}, "clearAfter": 2, "cooldown": "30s"},
         "job": {"activeDeadline": "3m", "preRunningDeadline": "2m"},
     },
@@ -43,10 +45,10 @@ _SHORT: dict[str, Manifest] = {
                     {"name": "volume", "volume": {"newLabelledRows": 250_000}},
                     {"name": "age", "time": {"maxAge": "10m"}},
                 ],
-                "minInterval": "30s",
+                "minInterval": "45s",
             }
         },
-        "data": {"window": {"duration": "40s"}},
+        "data": {"window": {"duration": "10m"}},
         "evaluation": {"backtest": {"folds": 3, "horizon": "6s", "scheme": "Expanding"}},
         "budget": {"maxRunsPerDay": 20, "stopAfterRejections": 5},
         "job": {"activeDeadline": "3m", "preRunningDeadline": "2m"},
@@ -78,6 +80,13 @@ def manifests(namespace: str) -> list[Manifest]:
         }
         for document in documents
     ]
+
+
+def held_seconds() -> int:
+    """Return how long a rollout is held by its steps and its bake."""
+    rollout = _SHORT["ModelDeployment"]["rollout"]
+    steps = [step for stage in rollout["stages"] for step in stage["canary"]["steps"]]
+    return sum(seconds(step["hold"]) for step in steps) + seconds(rollout["bake"])
 
 
 def merged(base: Manifest, changes: Manifest) -> Manifest:

@@ -34,8 +34,8 @@ class Tally:
     flagged_rows: int = 0
     rows_by_version: Counter[str] = field(default_factory=Counter)
     requests_by_version: Counter[str] = field(default_factory=Counter)
-    answers: list[tuple[pd.Timestamp, str, np.ndarray, np.ndarray]] = field(default_factory=list)
-    """(first scheduled time, version, probability of being late, label) of each answered batch."""
+    answers: list[tuple[pd.DataFrame, np.ndarray]] = field(default_factory=list)
+    """Each answered batch, and the probabilities of being late."""
 
     def share(self, version: str, since: Counter[str]) -> float | None:
         """Return the version's share of the requests since an earlier count."""
@@ -49,7 +49,7 @@ class Replay:
     def __init__(self, table: pd.DataFrame, *, gateway: str, host: str, collector: str, deployment: str) -> None:
         self.tally = Tally()
         self.today = table[TIME].iloc[0]
-        self.seconds_per_day = 0.6
+        self.seconds_per_day = 0.75
         self.extra_rows = 0
         self._table = table
         self._deployment = deployment
@@ -134,7 +134,7 @@ class Replay:
         self.tally.rows_by_version[version] += len(batch)
         self.tally.flagged_rows += sum(map(bool, outputs.get(V2_FLAG_TENSOR, [])))
         probabilities = np.asarray(outputs[V2_PROBABILITIES_TENSOR], dtype=float).reshape(len(batch), -1)[:, 1]
-        self.tally.answers.append((batch[TIME].iloc[0], version, probabilities, batch[LABEL].to_numpy()))
+        self.tally.answers.append((batch, probabilities))
 
     async def _deliver_labels(self) -> None:
         """Hand labels to the collector once the flights have landed, many at a time."""

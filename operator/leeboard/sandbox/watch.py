@@ -1,6 +1,7 @@
 """What the storyteller looks at: Leeboard's objects as anyone with kubectl sees them, and MLflow's registry."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import httpx
@@ -90,6 +91,34 @@ class Watch:
         document: Document = answer.raise_for_status().json()["model_version"]
         document["tags"] = {tag["key"]: tag["value"] for tag in document.get("tags", [])}
         return document
+
+    async def suspend(self, resource: Resource, *, suspend: bool) -> None:
+        """Suspend or resume an object, as a person does."""
+        headers = {"content-type": "application/merge-patch+json"}
+        path = resource.path(self._namespace, self._name)
+        body = json.dumps({"spec": {"suspend": suspend}})
+        (await self._stack.client.patch(path, content=body, headers=headers)).raise_for_status()
+
+    async def seconds_of(self, run_id: str) -> float:
+        """Return how long a run took."""
+        answer = await self._mlflow.get("/api/2.0/mlflow/runs/get", params={"run_id": run_id})
+        info = answer.raise_for_status().json()["run"]["info"]
+        return (int(info["end_time"]) - int(info["start_time"])) / 1000
+
+    async def answered_twice(self, experiment: str) -> list[str]:
+        """Return the requests to jobs that have more than one finished run."""
+        found = await self._mlflow.get(
+            "/api/2.0/mlflow/experiments/get-by-name", params={"experiment_name": experiment}
+        )
+        query = {
+            "experiment_ids": [found.raise_for_status().json()["experiment"]["experiment_id"]],
+            "filter": "attributes.status = 'FINISHED'",
+            "max_results": 1000,
+        }
+        runs = (await self._mlflow.post("/api/2.0/mlflow/runs/search", json=query)).raise_for_status().json()["runs"]
+        tags = [{tag["key"]: tag["value"] for tag in run["data"].get("tags", [])} for run in runs]
+        counts = Counter(tag["leeboard.request"] for tag in tags if "leeboard.request" in tag)
+        return [request for request, count in counts.items() if count > 1]
 
     async def artifact(self, run_id: str, path: str) -> bytes:
         """Return a file of a run."""
