@@ -19,7 +19,9 @@ from leeboard.contract.serving import (
 )
 from leeboard.sandbox.flights import CATEGORICAL, FEATURES, LABEL, TIME
 
-BATCH_ROWS = 60
+FAST_BATCH_ROWS = 60
+SLOW_BATCH_ROWS = 20
+"""When a day takes longer, smaller requests keep their number up: an analysis counts requests."""
 _LABEL_ATTEMPTS = 30
 
 
@@ -95,7 +97,8 @@ class Replay:
 
     async def _play_day(self, day: pd.Timestamp, rows: pd.DataFrame) -> None:
         self.today = day
-        batches = [rows.iloc[start : start + BATCH_ROWS] for start in range(0, len(rows), BATCH_ROWS)]
+        size = FAST_BATCH_ROWS if self.seconds_per_day < 1 else SLOW_BATCH_ROWS
+        batches = [rows.iloc[start : start + size] for start in range(0, len(rows), size)]
         began = time.monotonic()
         for number, batch in enumerate(batches):
             due = began + self.seconds_per_day * number / len(batches)
