@@ -1,5 +1,6 @@
 """Checks after promotion: the route takes it up, the old version waits at the ready until the bake is over. Pure."""
 
+from leeboard.api.actions import PROMOTE
 from leeboard.api.modeldeployment import RolloutPhase
 from leeboard.control.clock import instant, iso
 from leeboard.control.conditions import RECONCILING
@@ -30,9 +31,9 @@ def check_baking(view: View) -> Decision | None:
     rollout, stable, end = view.rollout, view.status.stable, view.hold_end
     if rollout is None or stable is None or end is None or rollout.phase is not RolloutPhase.BAKING:
         return None
-    action = actions.asked(view.subject, view.status, actions.PROMOTE, stable.version)
+    action = actions.asked(view.subject, view.status, PROMOTE, stable.version)
     if action is not None:
-        handled = actions.taken_up(view.status, action)
+        handled = actions.taken_up(view.status, PROMOTE, action)
         view = View(view.seen, view.status.model_copy(update={"handled_actions": handled}))
         return transitions.finish(view, "BakeEndedByHand", "a person ended the bake")
     if view.now < end:

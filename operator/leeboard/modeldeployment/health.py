@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from leeboard.api.base import seconds
+from leeboard.api.actions import ABORT
 from leeboard.api.modeldeployment import Outcome, RolloutPhase
 from leeboard.control.clock import instant
 from leeboard.modeldeployment import actions, analysis, arms, versions
@@ -34,9 +35,9 @@ def check_abort(view: View) -> Decision | None:
     version = incoming_version(view)
     if view.rollout is None or version is None:
         return None
-    if actions.asked(view.subject, view.status, actions.ABORT, version) is None:
+    if actions.asked(view.subject, view.status, ABORT, version) is None:
         return None
-    return _take_out(view, Outcome.ABORTED, "AbortedByHand", f"a person aborted it ({actions.annotation('abort')})")
+    return _take_out(view, Outcome.ABORTED, "AbortedByHand", f"a person aborted it ({ABORT})")
 
 
 def check_available(view: View) -> Decision | None:

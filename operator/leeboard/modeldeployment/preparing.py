@@ -1,5 +1,6 @@
 """Checks of a candidate before it gets traffic: its arm is made, rolled out, proven by one prediction. Pure."""
 
+from leeboard.api.actions import PROMOTE
 from leeboard.api.modeldeployment import Outcome, RolloutPhase
 from leeboard.modeldeployment import actions, arms, provision, stepping, transitions
 from leeboard.modeldeployment.stepping import waiting
@@ -44,7 +45,7 @@ def check_ready(view: View) -> Decision | None:
         return None
     if stable is None or rollout.emergency_return:
         return transitions.promote(view, f"version {candidate.version} is ready and gets all traffic")
-    action = actions.asked(view.subject, view.status, actions.PROMOTE, candidate.version)
+    action = actions.asked(view.subject, view.status, PROMOTE, candidate.version)
     if action is not None and action.full:
         return stepping.promoted_by_hand(view, action)
     return stepping.enter(view, 0, 0)

@@ -1,5 +1,6 @@
 """Checks that begin: an arm for what serves, a version to bring in, another one instead, one to try again. Pure."""
 
+from leeboard.api.actions import RETRY
 from leeboard.api.modeldeployment import ModelDeploymentStatus, Outcome, RolloutStatus
 from leeboard.control.clock import iso
 from leeboard.control.conditions import RECONCILING
@@ -12,10 +13,10 @@ from leeboard.modeldeployment.view import Decision, Standing, View
 def check_retry(view: View) -> Decision | None:
     """A person asks to try a version again."""
     status = view.status
-    version = actions.retried_version(view.subject, status)
-    if version is None:
+    action = actions.asked(view.subject, status, RETRY)
+    if action is None:
         return None
-    handled = actions.taken_up(status, _retry(view, version))
+    version, handled = action.version, actions.taken_up(status, RETRY, action)
     message = f"a person asks to try version {version} again"
     update: dict[str, object]
     if any(entry.version == version for entry in status.rejected_versions):
@@ -32,11 +33,6 @@ def check_retry(view: View) -> Decision | None:
         (EmitEvent("Normal", "Retrying", message),),
         look=AT_ONCE,
     )
-
-
-def _retry(view: View, version: str) -> actions.Action:
-    found = actions.asked(view.subject, view.status, actions.RETRY, version)
-    return found or actions.Action(actions.RETRY, version)
 
 
 def _prepared(status: ModelDeploymentStatus) -> set[str]:

@@ -1,5 +1,6 @@
 """Checks that carry a candidate through the stages, step by step, each held while the analysis looks. Pure."""
 
+from leeboard.api.actions import PROMOTE, Action
 from leeboard.api.modeldeployment import RolloutPhase
 from leeboard.control.clock import instant, iso
 from leeboard.control.conditions import RECONCILING
@@ -31,7 +32,7 @@ def check_promoted(view: View) -> Decision | None:
     candidate = view.status.candidate
     if candidate is None or not view.in_phase(RolloutPhase.STAGES):
         return None
-    action = actions.asked(view.subject, view.status, actions.PROMOTE, candidate.version)
+    action = actions.asked(view.subject, view.status, PROMOTE, candidate.version)
     if action is None:
         return None
     return promoted_by_hand(view, action) if action.full else _advance(_after(view, action))
@@ -64,9 +65,10 @@ def _lacking(view: View) -> str | None:
     return analysis.lacking(wanted, rollout.analysis)
 
 
-def _after(view: View, action: actions.Action) -> View:
-    """Return the view with an action taken up."""
-    return View(view.seen, view.status.model_copy(update={"handled_actions": actions.taken_up(view.status, action)}))
+def _after(view: View, action: Action) -> View:
+    """Return the view with the promotion taken up."""
+    handled = actions.taken_up(view.status, PROMOTE, action)
+    return View(view.seen, view.status.model_copy(update={"handled_actions": handled}))
 
 
 def _advance(view: View) -> Decision:
@@ -82,7 +84,7 @@ def _advance(view: View) -> Decision:
     return transitions.promote(view, f"version {candidate.version} has passed all stages")
 
 
-def promoted_by_hand(view: View, action: actions.Action) -> Decision:
+def promoted_by_hand(view: View, action: Action) -> Decision:
     """Promote at once because a person says so."""
     message = f"a person promotes version {action.version}, past the remaining stages"
     return transitions.promote(_after(view, action), message)

@@ -65,6 +65,15 @@ def test_a_promotion_of_another_version_is_ignored(canary: PlayedDeployment):
     assert canary.split() == {"1": 90, "2": 10}
 
 
+@pytest.mark.parametrize("value", ["2/full/now/then", "02", "2 ", "v2"])
+def test_a_value_that_the_command_line_would_not_write_asks_for_nothing(canary: PlayedDeployment, value: str):
+    canary.annotate("promote", value)
+    canary.annotate("abort", value)
+    canary.settle()
+
+    assert canary.split() == {"1": 90, "2": 10}
+
+
 def test_an_action_that_was_there_before_the_attempt_is_stale(canary: PlayedDeployment):
     canary.annotate("promote", "3/full")
     canary.register("3")
