@@ -66,7 +66,9 @@ async def test_writes_what_people_ask_for(shell: Shell, command: str, version: s
 
 async def test_asks_for_a_retraining(shell: Shell):
     await shell.says("retrain", "flights", "--token", "monday")
-    assert (await shell.read("RetrainPolicy"))["metadata"]["annotations"]["leeboard.dev/retrain"] == "monday"
+    metadata = (await shell.read("RetrainPolicy"))["metadata"]
+    assert metadata["annotations"]["leeboard.dev/retrain"] == "monday"
+    assert "kubectl-leeboard" in {entry["manager"] for entry in metadata["managedFields"]}
 
 
 async def test_suspends_and_resumes_the_whole_loop_or_a_part_of_it(shell: Shell):

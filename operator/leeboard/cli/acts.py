@@ -13,6 +13,9 @@ from leeboard.cli.cluster import Loop, connected, loop_of, loops, namespace_or_d
 from leeboard.cli.errors import CommandError
 from leeboard.control.clock import iso
 
+MANAGER = "kubectl-leeboard"
+"""Field manager of what people ask for: not the operator's."""
+
 
 def promote(name: str, namespace: str | None, version: str | None, *, full: bool) -> None:
     """Ask for the pending step of a candidate to be approved, or for all of them."""
@@ -52,7 +55,7 @@ async def _ask(
         action = Action(choose(loop.deployment), full=full, nonce=iso(datetime.now(UTC)))
         _demand(parse_action, str(action))
         patch = {"metadata": {"annotations": {annotation: str(action)}}}
-        await client.patch(modeldeployment.KIND, loop.namespace, loop.name, patch)
+        await client.patch(modeldeployment.KIND, loop.namespace, loop.name, patch, manager=MANAGER)
     verb = annotation.rpartition("/")[2]
     _say(f"asked to {verb} version {action.version} of {name}: `leeboard status {name} --watch` shows what happens")
 
@@ -68,7 +71,7 @@ async def _retrain(name: str, namespace: str, token: str) -> None:
             raise CommandError(f"there is no RetrainPolicy {name} in {namespace}, nor one of a ModelDeployment {name}")
         policy = found[0].metadata.name
         patch = {"metadata": {"annotations": {RETRAIN: token}}}
-        await client.patch(retrainpolicy.KIND, namespace, policy, patch)
+        await client.patch(retrainpolicy.KIND, namespace, policy, patch, manager=MANAGER)
     _say(f"asked {policy} to retrain, as {token}: `leeboard status {found[0].spec.model_deployment_ref.name}` shows it")
 
 
@@ -79,7 +82,7 @@ async def _set_suspended(name: str, namespace: str, parts: Sequence[str], *, sus
         if not chosen:
             raise CommandError(f"{name} has no {' and no '.join(parts)}")
         for kind, each in chosen:
-            await client.patch(kind, namespace, each, {"spec": {"suspend": suspended}})
+            await client.patch(kind, namespace, each, {"spec": {"suspend": suspended}}, manager=MANAGER)
             _say(f"{'suspended' if suspended else 'resumed'} {kind} {each}")
 
 

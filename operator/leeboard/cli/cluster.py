@@ -55,16 +55,17 @@ async def connected() -> AsyncIterator[Client]:
     """Connect to the cluster for the length of a command.
 
     Raises:
-        CommandError: the API server refused something.
-        TransientError: it does not answer, or there is no kubeconfig.
+        CommandError: there is no kubeconfig, or the API server refused something.
+        TransientError: the API server does not answer.
     """
-    client = await Client.connect(Telemetry(CollectorRegistry()))
     try:
-        yield client
+        client = await Client.connect(Telemetry(CollectorRegistry()))
+        try:
+            yield client
+        finally:
+            await client.close()
     except (RefusedError, ConflictError) as error:
         raise CommandError(str(error)) from None
-    finally:
-        await client.close()
 
 
 def namespace_or_default(namespace: str | None) -> str:

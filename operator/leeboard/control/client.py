@@ -20,6 +20,7 @@ _PAGE = 500
 _LISTING_TRIES = 3
 _SECONDS = 30
 """Longest wait for an answer."""
+_HOME = "~/.kube/config"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 
@@ -48,15 +49,16 @@ class Client:
             RefusedError: none of these is there, or they cannot be read.
         """
         configuration = Configuration()
+        path = os.environ.get("KUBECONFIG") or (None if _in_pod() else _HOME)
+        if path is not None and not _exists(path):  # the library would print a line of its own
+            raise _no_way(f"no file {path}")
         try:
-            if (path := os.environ.get("KUBECONFIG")) or not _in_pod():
-                await load_kube_config(config_file=path or None, client_configuration=configuration)
+            if path is not None:
+                await load_kube_config(config_file=path, client_configuration=configuration)
             else:
                 load_incluster_config(client_configuration=configuration)
         except (ConfigException, OSError) as error:
-            raise RefusedError(
-                f"there is no way to the API server: set KUBECONFIG, or run in a pod with a service account ({error})"
-            ) from None
+            raise _no_way(str(error)) from None
         return cls(ApiClient(configuration), telemetry)
 
     async def close(self) -> None:
@@ -95,10 +97,10 @@ class Client:
         status, answer = await self._ask("POST", kind.path(namespace), query, manifest)
         return self._expect(status, answer, kind)
 
-    async def patch(self, kind: str, namespace: str, name: str, patch: Manifest) -> Manifest:
-        """Merge a patch into an object. Raises TransientError, RefusedError."""
+    async def patch(self, kind: str, namespace: str, name: str, patch: Manifest, *, manager: str = MANAGER) -> Manifest:
+        """Merge a patch into an object, under a field manager. Raises TransientError, RefusedError."""
         target = {"kind": kind, "metadata": {"namespace": namespace, "name": name}}
-        return await self._write("PATCH", target, {"fieldManager": MANAGER}, patch, content_type=_MERGE)
+        return await self._write("PATCH", target, {"fieldManager": manager}, patch, content_type=_MERGE)
 
     async def delete(self, kind: str, namespace: str, name: str, uid: str) -> None:
         """Delete exactly the object with this uid; absence, or another uid, is success. Raises TransientError."""
@@ -191,6 +193,16 @@ class Client:
 
     def _expect(self, status: int, answer: Manifest, kind: Kind) -> Manifest:
         return answer if status in {_OK, _CREATED, _ACCEPTED} else _refuse(status, answer, kind)
+
+
+def _exists(paths: str) -> bool:
+    return any(path and Path(path).expanduser().exists() for path in paths.split(os.pathsep))
+
+
+def _no_way(why: str) -> RefusedError:
+    return RefusedError(
+        f"there is no way to the API server: set KUBECONFIG, or run in a pod with a service account ({why})"
+    )
 
 
 def _in_pod() -> bool:
