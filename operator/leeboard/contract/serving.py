@@ -26,6 +26,10 @@ ENV_COLLECTOR_TOKEN = "LEEBOARD_COLLECTOR_TOKEN"  # noqa: S105 (a name)
 ENV_SAMPLE_PERCENT = "LEEBOARD_SAMPLE_PERCENT"
 ENV_TRACKING_URI = "MLFLOW_TRACKING_URI"
 
+# Environment of transformer, predictor and collector.
+ENV_HOST = "LEEBOARD_HOST"
+"""Address to listen on; unset: all, 0.0.0.0."""
+
 # Headers.
 HEADER_REQUEST_ID = "x-request-id"
 HEADER_VERSION = "x-leeboard-version"

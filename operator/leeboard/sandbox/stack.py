@@ -97,6 +97,7 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """What every process of the sandbox knows about its neighbours."""
         return {
+            "LEEBOARD_HOST": "127.0.0.1",
             "MLFLOW_TRACKING_URI": self.mlflow_url,
             "HTTP_PROXY": self.gateway.proxy,
             "http_proxy": self.gateway.proxy,

@@ -7,12 +7,15 @@ needs none.
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import orjson
 import uvicorn
+
+from leeboard.contract.serving import ENV_HOST
 
 JSON = b"application/json"
 TEXT = b"text/plain; version=0.0.4; charset=utf-8"
@@ -114,12 +117,20 @@ def asgi(application: Application) -> Callable[[dict[str, Any], Receive, Send], 
     return run
 
 
-def serve(application: Application, port: int, host: str = "0.0.0.0") -> None:  # noqa: S104 (a pod has one address)
-    """Serve until SIGTERM: requests under way are finished, then the application stops."""
+def host() -> str:
+    """Return the address to listen on: `LEEBOARD_HOST`, else 0.0.0.0, for a pod has one address."""
+    return os.environ.get(ENV_HOST) or "0.0.0.0"  # noqa: S104
+
+
+def serve(application: Application, port: int) -> None:
+    """Serve until SIGTERM: requests under way are finished, then the application stops.
+
+    Listens on the address that the environment names: `LEEBOARD_HOST`, else on all, 0.0.0.0.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     config = uvicorn.Config(
         asgi(application),
-        host=host,
+        host=host(),
         port=port,
         lifespan="on",
         access_log=False,

@@ -28,6 +28,7 @@ from leeboard.contract.serving import (
     V2_PROBABILITIES_TENSOR,
 )
 from leeboard_workers.ood.outputs import Outputs, classes_of, estimator_of, outputs_of
+from leeboard_workers.serving.asgi import host
 from leeboard_workers.serving.codec import BadRequestError, Rows, decode_v1, decode_v2
 from leeboard_workers.serving.signature import Signature
 
@@ -157,6 +158,15 @@ def _tensors(request: kserve.InferRequest) -> list[dict[str, Any]]:
     ]
 
 
+class _Server(kserve.ModelServer):  # type: ignore[misc]  # the SDK has no types
+    """The SDK's server on an address of our choice; of itself it takes none and listens on all."""
+
+    def setup_event_loop(self) -> None:
+        """Set the address: the SDK calls this between making its HTTP server and starting it."""
+        super().setup_event_loop()
+        self._rest_server.config.host = host()
+
+
 def main() -> None:
     """Run the server until it is told to stop."""
     parser = argparse.ArgumentParser(prog="leeboard-predictor", description="Serve an MLflow model on KServe's server.")
@@ -169,7 +179,7 @@ def main() -> None:
         model.load()
     except (OSError, MlflowException, ImportError) as error:
         sys.exit(f"the model cannot be loaded: {error}")
-    server = kserve.ModelServer(http_port=options.http_port, enable_grpc=False, enable_latency_logging=False)
+    server = _Server(http_port=options.http_port, enable_grpc=False, enable_latency_logging=False)
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # a line per request costs more than the request
     logging.getLogger("kserve").setLevel(logging.WARNING)
     server.start([model])
