@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from leeboard.api.base import seconds
 from leeboard.api.actions import ABORT
+from leeboard.api.base import seconds
 from leeboard.api.modeldeployment import Outcome, RolloutPhase
 from leeboard.control.clock import instant
 from leeboard.modeldeployment import actions, analysis, arms, versions
