@@ -21,6 +21,9 @@ Request = FitDetectorRequest | DriftRequest | RetrainRequest
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
+_IMPATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+"""MLflow's client tries for minutes of itself. A job whose MLflow is down is to fail at once instead: the operator sees
+that, says so, and tries again with a back-off, while a job that hangs holds its cluster until the deadline."""
 _CLUSTER_LIVES_ON = 60
 """Seconds that a job's own cluster stays after the end, for its logs."""
 _GRACE = timedelta(seconds=60)
@@ -94,6 +97,7 @@ def _selector(template: JobTemplate, settings: Settings) -> dict[str, str]:
 
 def _environment(request: Request, settings: Settings) -> dict[str, str]:
     return {
+        **_IMPATIENCE,
         **settings.passed_environment,
         ENV_TRACKING_URI: request.tracking_uri,
         REQUEST_VARIABLE: request.encode(),

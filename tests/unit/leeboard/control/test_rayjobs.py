@@ -144,6 +144,16 @@ def test_the_request_travels_in_a_form_that_no_shell_reads_as_code():
     assert job["spec"]["entrypoint"] == "leeboard-worker drift"
 
 
+def test_a_job_does_not_wait_long_for_mlflow_unless_the_platform_says_so():
+    def variables(**settings: Any) -> dict[str, str]:
+        return dict(yaml.safe_load(made(JobTemplate(), **settings)["spec"]["runtimeEnvYAML"])["env_vars"])
+
+    assert variables()["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "3"
+    assert variables()["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "30"
+    patient = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "120"}
+    assert variables(passed_environment=patient)["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "120"
+
+
 def test_the_job_belongs_to_its_owner_and_names_its_request():
     metadata = made(JobTemplate(queue_name="ml"))["metadata"]
     assert metadata["ownerReferences"][0]["uid"] == "uid-1"
