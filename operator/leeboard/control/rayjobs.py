@@ -1,5 +1,6 @@
 """RayJobs: the one manifest that all kinds make, and what a RayJob's status means. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +29,8 @@ _CLUSTER_LIVES_ON = 60
 """Seconds that a job's own cluster stays after the end, for its logs."""
 _GRACE = timedelta(seconds=60)
 """So much later than KubeRay we hold a deadline ourselves: KubeRay may be away."""
+_MAX_MESSAGE = 512
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _NODE = {"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"cpu": "1", "memory": "2Gi"}}
 _BARE_HEAD = {"requests": {"cpu": "300m", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "2Gi"}}
 _SUBMITTER = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}
@@ -212,7 +215,7 @@ def job_verdict(job: Mapping[str, Any], now: datetime) -> JobVerdict:
     """Read a RayJob: KubeRay's two states by their rules, and our own deadline in case that KubeRay is away."""
     status = job.get("status") or {}
     deployment, outcome = status.get("jobDeploymentStatus", ""), status.get("jobStatus", "")
-    reason, message = status.get("reason", ""), cut(status.get("message", ""), 512)
+    reason, message = status.get("reason", ""), _gist(status.get("message", ""))
     if deployment == "ValidationFailed":
         return JobVerdict(JobState.FAILED, reason or deployment, message or "KubeRay refused the job", retryable=False)
     if deployment == "Complete" and outcome == "SUCCEEDED":
@@ -224,6 +227,18 @@ def job_verdict(job: Mapping[str, Any], now: datetime) -> JobVerdict:
     if deployment == "Suspended":
         return JobVerdict(JobState.QUEUED)
     return _overdue(job, deployment, now) or JobVerdict(JobState.RUNNING)
+
+
+def _gist(message: str) -> str:
+    """Return what KubeRay says, and of a log that follows it the end: there stands the error."""
+    lines = [line.rstrip() for line in _COLOUR.sub("", message).splitlines() if line.strip()]
+    if len(lines) < 2:  # noqa: PLR2004 (no log follows)
+        return cut("".join(lines), _MAX_MESSAGE)
+    said = cut(lines[0].partition(", last available logs")[0], _MAX_MESSAGE // 4)
+    # What a sentence is continued with, and the frames of a trace, are indented.
+    start = next((place for place in range(len(lines) - 1, 0, -1) if not lines[place][0].isspace()), len(lines) - 1)
+    end = " ".join(line.strip() for line in lines[start:])
+    return cut(f"{said}: {end}", _MAX_MESSAGE)
 
 
 def _overdue(job: Mapping[str, Any], deployment: str, now: datetime) -> JobVerdict | None:

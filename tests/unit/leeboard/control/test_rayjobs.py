@@ -226,7 +226,39 @@ def test_a_job_that_runs_for_ever_fails_by_our_own_clock():
     assert job_verdict(job, soon(job) + deadline + timedelta(minutes=2)).reason == "DeadlineExceeded"
 
 
-def test_a_log_in_the_message_is_cut():
+def told(message: str) -> str:
     job = golden("app-failed")
-    job["status"]["message"] = "x" * 20_000
-    assert len(job_verdict(job, soon(job)).message) == 512
+    job["status"]["message"] = message
+    return job_verdict(job, soon(job)).message
+
+
+FAILED = "Job entrypoint command failed with exit code 1"
+LOG = f"{FAILED}, last available logs (truncated to 20,000 chars):\n"
+TRACE = """2026-01-05 12:00:00 INFO fitting
+\x1b[33mTraceback (most recent call last):\x1b[0m
+  File "tracking.py", line 12, in claim
+    raise ConnectionError(uri)
+ConnectionError: MLflow at http://mlflow does not answer
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        (TRACE, "ConnectionError: MLflow at http://mlflow does not answer"),
+        (f"{TRACE}\n  \n", "ConnectionError: MLflow at http://mlflow does not answer"),
+        ("x\n" * 5_000 + TRACE, "ConnectionError: MLflow at http://mlflow does not answer"),
+        (
+            "loading\nValueError: 2 columns are wrong:\n  dep_delay\n  origin\n",
+            "ValueError: 2 columns are wrong: dep_delay origin",
+        ),
+        ("Killed", "Killed"),
+    ],
+)
+def test_of_a_log_in_the_message_the_end_is_kept(log: str, expected: str):
+    assert told(LOG + log) == f"{FAILED}: {expected}"
+
+
+@pytest.mark.parametrize("log", ["x" * 20_000, LOG + "x" * 20_000, LOG + "  x\n" * 5_000])
+def test_a_message_is_bounded(log: str):
+    assert len(told(log)) <= 512
