@@ -12,7 +12,8 @@ from leeboard.crdgen.files import stale
 from leeboard.crdgen.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
-LONGEST_FILE = 400
+LONGEST_FILE = 420
+LONGEST_TEST = 600  # tables of cases grow longer
 MOST_LONG_FILES = 0.1
 
 # Written in pieces, so that this file does not find itself.
@@ -99,7 +100,11 @@ def test_names_the_rule_of_every_exception():
 
 
 def test_keeps_files_short():
-    long = [name for name, text in PYTHON.items() if text.count("\n") > LONGEST_FILE]
+    long = [
+        name
+        for name, text in PYTHON.items()
+        if text.count("\n") > (LONGEST_TEST if name.startswith("tests/") else LONGEST_FILE)
+    ]
     assert long == []
 
 

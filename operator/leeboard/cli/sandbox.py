@@ -28,11 +28,11 @@ def prepare() -> None:
 def demo(*, keep: bool) -> None:
     """Play the scenario; the exit status is 0 only if what it told was observed."""
     try:
-        from leeboard.sandbox import scenario
+        from leeboard.sandbox import demo as demonstration
     except ModuleNotFoundError as error:
         raise CommandError(f"{_EXTRA} ({error.name} is missing)") from None
 
-    raise SystemExit(_play(scenario.demo(keep=keep)))
+    raise SystemExit(_play(demonstration.demo(keep=keep)))
 
 
 def _play(coroutine: Coroutine[Any, Any, T]) -> T:

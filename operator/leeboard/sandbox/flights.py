@@ -60,7 +60,10 @@ def _folder() -> Path:
 
 
 def load() -> Flights:
-    """Read and join flights and weather: one row for each flight that has an outcome, 13 columns and the label."""
+    """Read and join flights and weather: one row for each flight that has an outcome.
+
+    The columns: 12 features and the label, by which models are trained, and the times of departure and landing.
+    """
     folder = _folder()
     flights = pd.read_csv(
         folder / "flights.csv.zip",

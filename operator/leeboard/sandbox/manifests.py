@@ -49,7 +49,7 @@ _SHORT: dict[str, Manifest] = {
             }
         },
         "data": {"window": {"duration": "10m"}},
-        "evaluation": {"backtest": {"folds": 3, "horizon": "6s", "scheme": "Expanding"}},
+        "evaluation": {"backtest": {"folds": 2, "horizon": "6s", "scheme": "Expanding"}},
         "budget": {"maxRunsPerDay": 20, "stopAfterRejections": 5},
         "job": {"activeDeadline": "3m", "preRunningDeadline": "2m"},
     },

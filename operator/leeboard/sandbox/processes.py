@@ -206,6 +206,21 @@ def _tether() -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _TETHER, str(os.getpid())]
 
 
+def end_strays(variable: str, value: str) -> int:
+    """Kill every process that has this environment variable, and return how many there were.
+
+    Ray starts jobs in sessions of their own, which outlive their head when it is killed; Linux only.
+    """
+    mark = f"{variable}={value}".encode()
+    strays = 0
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # it ended meanwhile, or is someone else's
+            if mark in environment.read_bytes().split(b"\0"):
+                os.kill(int(environment.parent.name), signal.SIGKILL)
+                strays += 1
+    return strays
+
+
 class Supervisor:
     """The children of one sandbox: each with a log in one folder, stopped with it, the last one first."""
 

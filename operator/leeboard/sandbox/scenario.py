@@ -5,7 +5,6 @@ Every claim is observed in Kubernetes, in MLflow or in the traffic itself; the e
 
 import asyncio
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,9 +12,8 @@ from typing import Any, TypeVar
 
 import httpx
 import pandas as pd
-from rich.console import Console
 
-from leeboard.sandbox import flights, manifests
+from leeboard.sandbox import manifests
 from leeboard.sandbox.closing import Closing
 from leeboard.sandbox.flights import Flights
 from leeboard.sandbox.processes import Child, until
@@ -399,47 +397,3 @@ def loop_seconds(marks: dict[str, float], computed: float) -> str:
         f"{total:.0f} s: {computed:.0f} retraining, {starting:.0f} detector and arm, {held} holds and bake, "
         f"{rest:.0f} overhead"
     )
-
-
-async def demo(*, keep: bool) -> int:
-    """Run the demonstration and return its exit status."""
-    console = Console(soft_wrap=True)
-    console.print("[bold]Leeboard[/]: a year of real flights, three manifests, one machine")
-    data = await asyncio.to_thread(flights.load)
-    replay: list[Replay] = []
-
-    def moving() -> str:
-        if not replay or not replay[0].tally.answered_rows:
-            return "starting"
-        tally = replay[0].tally
-        return (
-            f"{replay[0].today:%d %b %Y}  {tally.answered_rows:,} flights answered, {tally.flagged_rows:,} flagged, "
-            f"by version {dict(tally.rows_by_version.most_common())}"
-        )
-
-    with Story(console, moving) as story, tempfile.TemporaryDirectory(prefix="leeboard-demo-") as folder:
-        story.chapter("0 · What stands")
-        async with Stack(say=story.say) as stack:
-            watch = Watch(stack, NAMESPACE, MODEL)
-            try:
-                scenario = Scenario(stack, story, watch, data, Path(folder))
-                replay.append(scenario.replay)
-                await scenario.run()
-            except (RuntimeError, TimeoutError, ValueError, httpx.HTTPError) as error:
-                story.claim(f"the story could be told to its end ({error})", holds=False)
-                stack.save_logs(REPORTS / "logs")
-                story.say(f"the logs: {REPORTS / 'logs'}")
-            finally:
-                await watch.close()
-            if keep:
-                await _linger(stack, story)
-    failed = [what for what, holds in story.claims if not holds]
-    console.print(f"\n{len(story.claims) - len(failed)} of {len(story.claims)} claims observed")
-    return 1 if failed else 0
-
-
-async def _linger(stack: Stack, story: Story) -> None:
-    story.chapter("Everything goes on until Ctrl-C")
-    story.say(f"export KUBECONFIG={stack.plane.kubeconfig()}")
-    story.say("kubectl get leeboard; kubectl leeboard status flights")
-    await asyncio.Event().wait()

@@ -17,7 +17,7 @@ import httpx
 from leeboard.sandbox import crds
 from leeboard.sandbox.controlplane import ControlPlane
 from leeboard.sandbox.gateway import Endpoints, Gateway
-from leeboard.sandbox.processes import Child, Supervisor, answers, free_port
+from leeboard.sandbox.processes import Child, Supervisor, answers, end_strays, free_port
 from leeboard.sandbox.prometheus import start_prometheus
 from leeboard.sandbox.standins.cluster import (
     CLUSTER_RUNTIMES,
@@ -41,6 +41,8 @@ GATEWAYS = Resource("Gateway", "gateway.networking.k8s.io", "v1", "gateways")
 RAY_CLUSTERS = Resource("RayCluster", "ray.io", "v1", "rayclusters")
 DOMAIN = "models.example"
 RAY_CLUSTER = "sandbox"
+SANDBOX_VARIABLE = "LEEBOARD_SANDBOX_FOLDER"
+"""In the environment of every process of a sandbox, by which strays are found."""
 
 
 class Stack:
@@ -97,6 +99,7 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """What every process of the sandbox knows about its neighbours."""
         return {
+            SANDBOX_VARIABLE: str(self.folder),
             "LEEBOARD_HOST": "127.0.0.1",
             "MLFLOW_TRACKING_URI": self.mlflow_url,
             "HTTP_PROXY": self.gateway.proxy,
@@ -332,6 +335,7 @@ class Stack:
         if self._jobs is not None:
             await self._jobs.close()
         await self.supervisor.stop(patience=5)
+        end_strays(SANDBOX_VARIABLE, str(self.folder))
         if self._client is not None:
             await self._client.aclose()
         await self.plane.stop()

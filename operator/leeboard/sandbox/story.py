@@ -7,6 +7,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -47,27 +48,30 @@ class Story:
 
     def say(self, text: str) -> None:
         """Tell one fact, with the seconds since the beginning."""
-        self.console.print(f"[dim]{time.monotonic() - self._began:6.1f} s[/]  {text}", highlight=False)
+        self._tell(escape(text))
 
     def claim(self, what: str, *, holds: bool) -> None:
         """Say what was to be shown, and whether it was observed."""
         self.claims.append((what, holds))
-        self.say(f"[green]✓[/] {what}" if holds else f"[red]✗ not observed:[/] {what}")
+        self._tell(f"[green]✓[/] {escape(what)}" if holds else f"[red]✗ not observed:[/] {escape(what)}")
 
     def beat(self) -> None:
         """Show the moving line now and then where there is no terminal to move it on."""
         now = time.monotonic()
         if self._live is None and now - self._last_beat > _HEARTBEAT and (text := self._moving()):
             self._last_beat = now
-            self.say(f"[dim]… {text}[/]")
+            self._tell(f"[dim]… {escape(text)}[/]")
 
     def table(self, title: str, rows: list[tuple[str, str]]) -> None:
         """Show a closing table."""
         table = Table(title=title, show_header=False, title_justify="left", title_style="bold cyan")
         for name, value in rows:
-            table.add_row(name, value)
+            table.add_row(escape(name), escape(value))
         self.console.print()
         self.console.print(table)
+
+    def _tell(self, markup: str) -> None:
+        self.console.print(f"[dim]{time.monotonic() - self._began:6.1f} s[/]  {markup}", highlight=False)
 
     @property
     def seconds(self) -> float:

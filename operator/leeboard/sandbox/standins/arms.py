@@ -49,7 +49,6 @@ class Arm:
         self.namespace: str = service["metadata"]["namespace"]
         self.name: str = service["metadata"]["name"]
         self.failure = ""
-        self.failure_reported = False
         self._fingerprint = fingerprint(service)
         self._folder = folder / self.namespace / self.name
         self._supervisor = supervisor
@@ -83,7 +82,8 @@ class Arm:
         model = service["spec"]["predictor"]["model"]
         arguments = [*(container.get("command") or []), *(container.get("args") or []), *(model.get("args") or [])]
         folder = str(self._folder / "model")
-        return self._component("predictor", [a.replace(MODEL_FOLDER, folder) for a in arguments], container)
+        variables = {"env": [*(container.get("env") or []), *(model.get("env") or [])]}
+        return self._component("predictor", [a.replace(MODEL_FOLDER, folder) for a in arguments], container | variables)
 
     def _transformer(self, service: Document) -> Component:
         container = service["spec"]["transformer"]["containers"][0]
@@ -147,6 +147,8 @@ class Arm:
                     )
                     while child.running:
                         component.ready = await _probe(client, component)
+                        if component.ready and component.name == "predictor":
+                            self.failure = ""  # it came back
                         await asyncio.sleep(_LOOK_EVERY if not component.ready else 4 * _LOOK_EVERY)
                     words = child.last_words(1)
                 except ChildFailedError as error:

@@ -22,7 +22,6 @@ from leeboard.sandbox.standins.cluster import (
     Cluster,
     Document,
     merged_conditions,
-    timestamp,
 )
 
 
@@ -258,14 +257,10 @@ def _component_condition(kind: str, *, ready: bool, severity: str | None) -> Doc
 
 def _model_status(arm: Arm) -> Document:
     if arm.failure:
-        failure = {"reason": "ModelLoadFailed", "message": arm.failure[-1000:], "time": timestamp()}
-        if arm.failure_reported:
-            failure.pop("time")
-        arm.failure_reported = True
         return {
             "transitionStatus": "BlockedByFailedLoad",
             "states": {"activeModelState": "", "targetModelState": "FailedToLoad"},
-            "lastFailureInfo": failure,
+            "lastFailureInfo": {"reason": "ModelLoadFailed", "message": arm.failure[-1000:]},
         }
     loaded = arm.components["predictor"].ready
     return {

@@ -1,0 +1,59 @@
+"""Runs the demonstration from beginning to end: brings the sandbox up, tells the story, takes everything down."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+
+from leeboard.sandbox import flights
+from leeboard.sandbox.replay import Replay
+from leeboard.sandbox.scenario import MODEL, NAMESPACE, REPORTS, Scenario
+from leeboard.sandbox.stack import Stack
+from leeboard.sandbox.story import Story
+from leeboard.sandbox.watch import Watch
+
+
+async def demo(*, keep: bool) -> int:
+    """Run the demonstration and return its exit status."""
+    console = Console(soft_wrap=True)
+    console.print("[bold]Leeboard[/]: a year of real flights, three manifests, one machine")
+    data = await asyncio.to_thread(flights.load)
+    replay: list[Replay] = []
+
+    def moving() -> str:
+        if not replay or not replay[0].tally.answered_rows:
+            return "starting"
+        tally = replay[0].tally
+        return (
+            f"{replay[0].today:%d %b %Y}  {tally.answered_rows:,} flights answered, {tally.flagged_rows:,} flagged, "
+            f"by version {dict(tally.rows_by_version.most_common())}"
+        )
+
+    with Story(console, moving) as story, tempfile.TemporaryDirectory(prefix="leeboard-demo-") as folder:
+        story.chapter("0 · What stands")
+        async with Stack(say=story.say) as stack:
+            watch = Watch(stack, NAMESPACE, MODEL)
+            try:
+                scenario = Scenario(stack, story, watch, data, Path(folder))
+                replay.append(scenario.replay)
+                await scenario.run()
+            except (RuntimeError, TimeoutError, ValueError, httpx.HTTPError) as error:
+                story.claim(f"the story could be told to its end ({error})", holds=False)
+                stack.save_logs(REPORTS / "logs")
+                story.say(f"the logs: {REPORTS / 'logs'}")
+            finally:
+                await watch.close()
+            if keep:
+                await _linger(stack, story)
+    failed = [what for what, holds in story.claims if not holds]
+    console.print(f"\n{len(story.claims) - len(failed)} of {len(story.claims)} claims observed")
+    return 1 if failed else 0
+
+
+async def _linger(stack: Stack, story: Story) -> None:
+    story.chapter("Everything goes on until Ctrl-C")
+    story.say(f"export KUBECONFIG={stack.plane.kubeconfig()}")
+    story.say("kubectl get leeboard; kubectl leeboard status flights")
+    await asyncio.Event().wait()
