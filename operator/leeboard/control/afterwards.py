@@ -3,8 +3,19 @@
 from datetime import datetime
 from typing import Any
 
-from leeboard.control.conditions import READY, RECONCILING, false, merge, true
-from leeboard.control.steps import Outcomes, Plan
+from leeboard.control.conditions import Finding, merge, stalled, waiting
+from leeboard.control.steps import Outcomes, Plan, StepFailure
+
+
+def failed(failure: StepFailure) -> tuple[Finding, ...]:
+    """Say that a step failed: it is tried again, or the API server will never take it."""
+    say, reason = (waiting, "StepFailed") if failure.transient else (stalled, "StepRefused")
+    return say(reason, failure.message)
+
+
+def registry_writes_pending(message: str) -> tuple[Finding, ...]:
+    """Say that the registry could not be written yet."""
+    return waiting("RegistryWritesPending", message)
 
 
 def status_after(
@@ -22,8 +33,7 @@ def status_after(
     if outcomes.ok:
         return plan.status
     document = dict(plan.intent if plan.intent is not None else before)
-    message = outcomes.failure.message if outcomes.failure is not None else outcomes.registry_message
-    reason = "WriteFailed" if outcomes.failure is not None else "RegistryWriteFailed"
-    findings = false(READY, reason, message), true(RECONCILING, reason, message)
-    document["conditions"] = merge(document.get("conditions", []), findings, generation, now)
+    failure = outcomes.failure
+    said = failed(failure) if failure is not None else registry_writes_pending(outcomes.registry_message)
+    document["conditions"] = merge(document.get("conditions", []), said, generation, now)
     return document

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leeboard.api.modeldeployment import RegistryWrite, RolloutPhase, TrafficStatus
+from leeboard.control.afterwards import failed, registry_writes_pending
 from leeboard.control.clock import iso
 from leeboard.control.conditions import (
     READY,
@@ -152,10 +153,9 @@ def _unreached(plan: Plan, failure: StepFailure | None) -> tuple[RegistryWrite, 
     )
 
 
-def _trouble(status: dict[str, Any], failure: StepFailure | None, registry_message: str) -> list[Finding]:
+def _trouble(status: dict[str, Any], failure: StepFailure | None, registry_message: str) -> tuple[Finding, ...]:
     if failure is not None:
-        kind, reason = (RECONCILING, "StepFailed") if failure.transient else (STALLED, "StepRefused")
-        return _ready(Standing(kind, reason, failure.message))
+        return failed(failure)
     if registry_message and holds(status["conditions"], READY):
-        return _ready(Standing(RECONCILING, "RegistryWritesPending", registry_message))
-    return []
+        return registry_writes_pending(registry_message)
+    return ()

@@ -408,7 +408,7 @@ async def test_a_write_that_fails_is_told_and_tried_again(world: PlayedWorld) ->
     world.refused = lambda _: "the API server does not know RayJobs: install KubeRay"
     tick(world)
     await one(world)
-    assert ready(world) == ("False", "WriteFailed")
+    assert ready(world) == ("False", "StepFailed")
     assert "KubeRay" in world.condition("DriftMonitor", NAME, "Ready")["message"]
     world.refused = lambda _: None
     await world.settle(LOOP, NAME)

@@ -244,7 +244,7 @@ async def test_an_alias_that_cannot_be_set_is_tried_again(world: PlayedWorld) ->
     world.end_job(name)
     world.refused = lambda _: "mlflow is away"
     await one(world)
-    assert ready(world) == ("False", "RegistryWriteFailed")
+    assert ready(world) == ("False", "RegistryWritesPending")
     assert status(world)["activeRun"]["challengerSet"] is False
     world.refused = lambda _: None
     await settle(world)
