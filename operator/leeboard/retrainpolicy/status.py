@@ -89,8 +89,26 @@ def _trouble(seen: Seen, status: RetrainPolicyStatus) -> Findings | None:
     if missing:
         told = f"waits for the DriftMonitor {missing[0]}, which a trigger names: apply it, or name another"
         return waiting("DriftMonitorMissing", told)
+    if (unknown := _unknown_check(seen)) is not None:
+        return stalled("UnknownCheck", unknown)
     if seen.collector_away and any(trigger.volume is not None for trigger in barriers.watched(seen)):
         return waiting("CollectorUnavailable", f"labels cannot be counted: {seen.collector_away}")
+    return None
+
+
+def _unknown_check(seen: Seen) -> str | None:
+    """Return what is wrong with a trigger that waits for a check which its monitor does not make."""
+    for trigger in barriers.watched(seen):
+        monitor = seen.monitors.get(trigger.drift.drift_monitor_ref.name) if trigger.drift is not None else None
+        if trigger.drift is None or trigger.drift.checks is None or monitor is None:
+            continue
+        made = [check.name for check in monitor.spec.checks]
+        unknown = [name for name in trigger.drift.checks if name not in made]
+        if unknown:
+            return (
+                f"the trigger {trigger.name} waits for the check {unknown[0]}, which the DriftMonitor "
+                f"{monitor.metadata.name} does not make: name one of {', '.join(made)}, or add it there"
+            )
     return None
 
 

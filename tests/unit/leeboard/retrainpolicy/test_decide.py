@@ -479,6 +479,25 @@ async def test_a_missing_monitor_is_told_and_hinders_nothing_else(world: PlayedW
     await started(world)
 
 
+async def test_a_check_that_the_monitor_does_not_make_is_told_and_hinders_nothing_else(world: PlayedWorld) -> None:
+    ref = {"driftMonitorRef": {"name": "watch"}, "checks": ["columns", "answers"]}
+    change(
+        world,
+        level={
+            "continual": {
+                "triggers": [{"name": "drift", "drift": ref}, {"name": "labels", "volume": {"newLabelledRows": 100}}]
+            }
+        },
+    )
+    await settle(world)
+    assert ready(world) == ("False", "UnknownCheck")
+    assert world.condition(KIND, NAME, "Stalled") is not None
+    for name in ("trigger drift", "check answers", "DriftMonitor watch", "columns"):
+        assert name in told(world)
+    log(world, labels=100)
+    await started(world)
+
+
 async def test_the_first_model_may_be_trained_by_hand_from_a_table(world: PlayedWorld) -> None:
     _no_version(world)
     table = {"uri": "/data/flights.parquet", "labelColumn": "late"}
