@@ -55,5 +55,6 @@ async def demo(*, keep: bool) -> int:
 async def _linger(stack: Stack, story: Story) -> None:
     story.chapter("Everything goes on until Ctrl-C")
     story.say(f"export KUBECONFIG={stack.plane.kubeconfig()}")
+    story.say(f"export LEEBOARD_TRACKING_URI={stack.mlflow_url}")
     story.say("kubectl get leeboard; kubectl leeboard status flights")
     await asyncio.Event().wait()
