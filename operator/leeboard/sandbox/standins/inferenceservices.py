@@ -130,7 +130,7 @@ class InferenceServices:
         metadata = service["metadata"]
         namespace, name = metadata["namespace"], metadata["name"]
         if arm is None:
-            await self._cluster.write_status(INFERENCE_SERVICES, namespace, name, _no_runtime(service))
+            await self._cluster.write_status(INFERENCE_SERVICES, namespace, name, NO_RUNTIME)
             return
         await self._publish(arm)
         for component in arm.components.values():
@@ -168,6 +168,18 @@ class InferenceServices:
         if before != self._endpoints.addresses:
             await self._endpoints_changed()
 
+
+NO_RUNTIME: Document = {
+    "modelStatus": {
+        "transitionStatus": "InvalidSpec",
+        "states": {"activeModelState": "", "targetModelState": "FailedToLoad"},
+        "lastFailureInfo": {
+            "reason": "RuntimeNotRecognized",
+            "message": "Waiting for runtime to become available",
+        },
+    }
+}
+"""What KServe writes while there is no ServingRuntime of the name."""
 
 _POD_FIELDS = (
     "containers",
@@ -270,17 +282,4 @@ def _model_status(arm: Arm) -> Document:
             "targetModelState": "Loaded" if loaded else "Pending",
         },
         "lastFailureInfo": None,
-    }
-
-
-def _no_runtime(service: Document) -> Document:
-    runtime = service["spec"]["predictor"].get("model", {}).get("runtime")
-    return {
-        "modelStatus": {
-            "transitionStatus": "InvalidSpec",
-            "lastFailureInfo": {
-                "reason": "RuntimeNotRecognized",
-                "message": f"No ServingRuntimes or ClusterServingRuntimes with the name: {runtime}",
-            },
-        }
     }
