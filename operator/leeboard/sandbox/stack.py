@@ -41,6 +41,8 @@ GATEWAYS = Resource("Gateway", "gateway.networking.k8s.io", "v1", "gateways")
 RAY_CLUSTERS = Resource("RayCluster", "ray.io", "v1", "rayclusters")
 DOMAIN = "models.example"
 RAY_CLUSTER = "sandbox"
+OPERATOR = "leeboard-operator"
+"""The operator's own name at the API server, by which the audit log tells its writes."""
 SANDBOX_VARIABLE = "LEEBOARD_SANDBOX_FOLDER"
 """In the environment of every process of a sandbox, by which strays are found."""
 
@@ -289,7 +291,7 @@ class Stack:
     async def start_operator(self) -> None:
         """Start the operator, or start it again."""
         environment = self.environment | {
-            "KUBECONFIG": str(self.plane.kubeconfig()),
+            "KUBECONFIG": str(self.plane.kubeconfig(OPERATOR, ["system:masters"])),
             "LEEBOARD_TRACKING_URI": self.mlflow_url,
             "LEEBOARD_PROMETHEUS_URL": self.prometheus_url,
             "LEEBOARD_COLLECTOR_URL": self.collector_url,
