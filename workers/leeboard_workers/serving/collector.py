@@ -206,14 +206,15 @@ class Collector:
 
     async def _take_predictions(self, request: Request) -> Response:
         parsed = _json(request.body)
-        documents, refused = [], []
-        for document in parsed if isinstance(parsed, list) else [parsed]:
+        documents, refused, refused_at = [], [], []
+        for at, document in enumerate(parsed if isinstance(parsed, list) else [parsed]):
             try:
                 batch = _checked_batch(document)
                 self._authorize(request, batch.namespace)
                 documents.append(document)
             except RefusedError as error:
                 refused.append(error)
+                refused_at.append(at)
         if not documents:
             raise refused[0] if refused else RefusedError("the body holds no predictions")
         await self._acknowledge("predictions", documents)
@@ -221,7 +222,8 @@ class Collector:
             owner = (document["namespace"], document["modelDeployment"])
             self._newest[owner] = max(self._newest.get(owner, 0.0), document["time"])
         sentences = [str(error) for error in refused[:5]]
-        return Response.json({"accepted": len(documents), "refused": len(refused), "errors": sentences})
+        told = {"accepted": len(documents), "refused": len(refused), "refusedAt": refused_at, "errors": sentences}
+        return Response.json(told)
 
     async def _take_labels(self, request: Request) -> Response:
         document = _json(request.body)

@@ -85,11 +85,16 @@ class LogQueue:
             body = b"[" + b",".join(document for document, _ in group) + b"]"
             try:
                 async with session.post(self._url, data=body) as response:
-                    status, text = response.status, (await response.text())[:300]
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                status, text = 0, str(error) or type(error).__name__
+                    status, answer = response.status, await response.read()
+            except Exception as error:  # noqa: BLE001 (whatever a group meets, the task goes on)
+                status, answer = 0, (str(error) or type(error).__name__).encode()
+            text = answer[:300].decode(errors="replace")
             if status == HTTPStatus.OK:
-                self._take(group)
+                refused = {id(group[at]) for at in _refused(answer) if 0 <= at < len(group)}
+                lost = sum(entry[1] for entry in self._take(group) if id(entry) in refused)
+                if lost:
+                    _log.error("the collector refuses %d rows: %s", lost, text)
+                    self._metrics.log_dropped.inc(lost)
                 return
             if 400 <= status < 500 and status not in {  # noqa: PLR2004 (the client errors)
                 HTTPStatus.TOO_MANY_REQUESTS,
@@ -127,6 +132,14 @@ class LogQueue:
             document, rows = self._waiting.popleft()
             self._bytes -= len(document)
             self._metrics.log_dropped.inc(rows)
+
+
+def _refused(answer: bytes) -> list[int]:
+    """Return which documents of a group the collector did not take, though it took others."""
+    try:
+        return [int(at) for at in orjson.loads(answer)["refusedAt"]]
+    except (ValueError, TypeError, KeyError):
+        return []
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

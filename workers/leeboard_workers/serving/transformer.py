@@ -11,6 +11,7 @@ Under Reject rows are scored first, so that a refused row never reaches the mode
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import time
 import uuid
@@ -39,6 +40,8 @@ _DETECTOR_PATIENCE_SECONDS = 60.0
 _DRAIN_SECONDS = 5.0
 _LONGEST_ID = 128
 _DECODERS = {"v1": decode_v1, "v2": decode_v2}
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -255,7 +258,11 @@ class Transformer:
         elif exchange.unscored:
             self._metrics.scoring_failures.inc(exchange.rows.count)
         if self._queue is not None and _sampled(exchange.request_id, self._options.sample_percent):
-            self._queue.put(self._logged(exchange, exchange.answer, seconds), exchange.rows.count)
+            try:
+                self._queue.put(self._logged(exchange, exchange.answer, seconds), exchange.rows.count)
+            except Exception as error:  # noqa: BLE001 (whatever a predictor answers, it goes out)
+                _log.warning("an answer cannot be put into the prediction log: %r", error)
+                self._metrics.log_dropped.inc(exchange.rows.count)
 
     def _logged(self, exchange: _Exchange, answer: Answer, seconds: float) -> dict[str, Any]:
         """Return a PredictionBatch as JSON has it; building the model would cost more than the rest of the logging."""
@@ -273,7 +280,7 @@ class Transformer:
             "latencyMs": 1000.0 * seconds,
         }
         if (probabilities := answer.matrix(contract.V2_PROBABILITIES_TENSOR)) is not None:
-            batch["probabilities"] = [row if row[0] == row[0] else [] for row in probabilities.tolist()]
+            batch["probabilities"] = [row if row and row[0] == row[0] else [] for row in probabilities.tolist()]
         if scores is not None:
             batch |= {"oodScores": scores.scores.tolist(), "ood": scores.flags.tolist()}
         return batch

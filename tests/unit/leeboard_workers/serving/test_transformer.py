@@ -1,0 +1,80 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from leeboard.contract.serving import METRIC_LOG_DROPPED
+from leeboard_workers.serving.asgi import Request
+from leeboard_workers.serving.transformer import Identity, Options, Transformer
+
+INFER = "/v2/models/flights/infer"
+
+
+class Played:
+    """A predictor and a collector in one."""
+
+    def __init__(self, outputs: list[dict[str, Any]] | None = None) -> None:
+        self.outputs = outputs
+        self.ready = True
+        self.logged: list[dict[str, Any]] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        if request.path == "/v1/predictions":
+            self.logged += await request.json()
+            return web.json_response({"accepted": 1, "refused": 0})
+        if request.path == INFER:
+            return web.json_response({"outputs": self.outputs})
+        return web.Response(status=200 if self.ready else 503)
+
+
+@asynccontextmanager
+async def before(played: Played) -> AsyncIterator[Transformer]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", played.answer)
+    async with TestServer(app) as server:
+        identity = Identity("air", "flights", "1", "arm")
+        url = str(server.make_url(""))
+        host = f"{server.host}:{server.port}"
+        transformer = Transformer(Options(identity, host, "flights", "v2", collector_url=url))
+        await transformer.start()
+        try:
+            yield transformer
+        finally:
+            await transformer.stop()
+
+
+async def infer(transformer: Transformer) -> int:
+    document = {"inputs": [{"name": "x", "shape": [2], "datatype": "FP64", "data": [1.0, 2.0]}]}
+    return (await transformer.answer(Request("POST", INFER, {}, orjson.dumps(document)))).status
+
+
+async def status(transformer: Transformer, path: str) -> int:
+    return (await transformer.answer(Request("GET", path, {}, b""))).status
+
+
+async def dropped(transformer: Transformer) -> float:
+    page = (await transformer.answer(Request("GET", "/metrics", {}, b""))).body.decode()
+    return sum(float(line.split()[-1]) for line in page.splitlines() if line.startswith(METRIC_LOG_DROPPED + "{"))
+
+
+@pytest.mark.parametrize("output", [{"name": "y", "shape": [2], "datatype": "FP64"}, {"name": "y", "data": [1, 2]}])
+async def test_an_answer_that_cannot_be_logged_goes_out_and_is_counted(output: dict[str, Any]) -> None:
+    async with before(Played([output])) as transformer:
+        assert await infer(transformer) == 200
+        assert await dropped(transformer) == 2
+
+
+async def test_rows_without_probabilities_are_logged() -> None:
+    played = Played(
+        [
+            {"name": "predictions", "shape": [2], "datatype": "FP64", "data": [1, 2]},
+            {"name": "probabilities", "shape": [2, 0], "datatype": "FP64", "data": []},
+        ]
+    )
+    async with before(played) as transformer:
+        assert await infer(transformer) == 200
+    assert [batch["probabilities"] for batch in played.logged] == [[[], []]]
