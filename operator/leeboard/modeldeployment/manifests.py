@@ -38,6 +38,17 @@ _HARDENED_POD = {
 }
 _SCRATCH = {"volumes": [{"name": "tmp", "emptyDir": {}}]}
 _SCRATCH_MOUNT = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 (a volume of the pod's own)
+# A pod under load is slow and not gone; one that goes answers until the gateway and the proxies have heard of it.
+_PROBED_AND_DRAINED = {
+    "readinessProbe": {
+        "httpGet": {"path": "/v2/health/ready", "port": _PORT},
+        "periodSeconds": 5,
+        "timeoutSeconds": 5,
+        "failureThreshold": 6,
+    },
+    "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
+}
+_GRACE = {"terminationGracePeriodSeconds": 60}
 _TRANSFORMER_RESOURCES = {
     "requests": {"cpu": "100m", "memory": "256Mi"},
     "limits": {"cpu": "1", "memory": "1Gi"},
@@ -122,8 +133,9 @@ def inference_service(
         "kind": "InferenceService",
         "metadata": head,
         "spec": {
-            "predictor": _HARDENED_POD | more | replicas | {"model": _model(subject, uri, runtime, settings)},
+            "predictor": _HARDENED_POD | _GRACE | more | replicas | {"model": _model(subject, uri, runtime, settings)},
             "transformer": _HARDENED_POD
+            | _GRACE
             | replicas
             | _SCRATCH
             | {"containers": [_transformer(subject, version, name, detector_uri, settings)]},
@@ -186,7 +198,7 @@ def _transformer(
         "args": [f"--model_name={public}", f"--http_port={_PORT}", f"--predictor_protocol={protocol}"],
         "env": _variables(environment),
         "ports": [{"containerPort": _PORT, "name": "http1", "protocol": "TCP"}],
-        "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": _PORT}, "periodSeconds": 5},
+        **_PROBED_AND_DRAINED,
         "resources": _TRANSFORMER_RESOURCES,
         "securityContext": _HARDENED,
         "volumeMounts": _SCRATCH_MOUNT,
@@ -216,7 +228,7 @@ def serving_runtime(namespace: str, name: str, settings: Settings) -> dict[str, 
                     "command": ["leeboard-predictor"],
                     "args": ["--model_dir=/mnt/models", f"--http_port={_PORT}"],
                     "ports": [{"containerPort": _PORT, "name": "http1", "protocol": "TCP"}],
-                    "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": _PORT}, "periodSeconds": 5},
+                    **_PROBED_AND_DRAINED,
                     "resources": _PREDICTOR_RESOURCES,
                     "securityContext": _HARDENED,
                     "volumeMounts": _SCRATCH_MOUNT,

@@ -188,6 +188,7 @@ _POD_FIELDS = (
     "automountServiceAccountToken",
     "nodeSelector",
     "tolerations",
+    "terminationGracePeriodSeconds",
 )
 
 

@@ -80,6 +80,20 @@ def test_pods_are_hardened():
     assert transformer["containers"][0]["securityContext"]["runAsNonRoot"] is True
 
 
+def test_a_slow_pod_stays_ready_and_one_that_goes_drains_first():
+    arm = service()["spec"]
+    runtime = manifests.serving_runtime("air", "leeboard-mlflow-0-1-0", SETTINGS)["spec"]
+
+    for container in (arm["transformer"]["containers"][0], runtime["containers"][0]):
+        probe = container["readinessProbe"]
+        assert (probe["timeoutSeconds"], probe["failureThreshold"]) == (5, 6)
+        assert container["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+    for pod in (arm["transformer"], arm["predictor"]):
+        assert pod["terminationGracePeriodSeconds"] == 60
+    chosen = service(serving={"predictor": {"terminationGracePeriodSeconds": 300}})["spec"]["predictor"]
+    assert chosen["terminationGracePeriodSeconds"] == 300
+
+
 def test_more_predictor_fields_are_passed_through():
     predictor = service(serving={"predictor": {"nodeSelector": {"gpu": "a100"}}})["spec"]["predictor"]
 
