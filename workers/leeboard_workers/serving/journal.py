@@ -116,10 +116,12 @@ class Journal:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._write, block)
         except OSError as error:
             for _, done in group:
-                done.set_exception(OSError(f"the journal cannot be written: {error}"))
+                if not done.done():
+                    done.set_exception(OSError(f"the journal cannot be written: {error}"))
             if self._file is not None:  # its end is unknown now: go on in a new one
                 self._file.close()
                 self._file = None
+                self._cut()
                 self._current += 1
             return
         self._sizes[self._current] = self._sizes.get(self._current, 0) + len(block)
@@ -136,6 +138,17 @@ class Journal:
         while view:
             view = view[file.write(view) :]
         os.fsync(file.fileno())
+
+    def _cut(self) -> None:
+        """Give back what a failed write left on the disk, so that nothing lies there uncounted."""
+        path, good = self._path(self._current), self._sizes.get(self._current, 0)
+        try:
+            if good:
+                os.truncate(path, good)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError:  # it is removed when it was carried
+            self._sizes.setdefault(self._current, 0)
 
     def _identity(self) -> str:
         path = self._folder / "identity"

@@ -1,6 +1,8 @@
 import asyncio
+import errno
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,4 +58,29 @@ async def test_a_disk_that_fails_is_told_and_a_new_segment_begun(tmp_path: Path)
     journal._file = FileIO("/dev/full", "ab")
     with pytest.raises(OSError, match="the journal cannot be written"):
         await journal.append(b"lost")
+    assert await journal.append(b"two") == 2
+
+
+class Filling(FileIO):
+    """A file on a disk that fills up while it is written."""
+
+    written = False
+
+    def write(self, block: Any, /) -> int:
+        if self.written:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.written = True
+        return super().write(block[:5]) or 0
+
+
+@pytest.mark.parametrize("before", [[], [b"one"]])
+async def test_a_disk_that_fills_up_keeps_nothing_uncounted(tmp_path: Path, before: list[bytes]) -> None:
+    journal = Journal(tmp_path, 10_000)
+    for record in before:
+        await journal.append(record)
+    journal._file = Filling(tmp_path / f"{1:020d}.journal", "ab")
+    with pytest.raises(OSError, match="No space left"):
+        await journal.append(b"lost")
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.journal")) == journal.length
+    assert [record for segment in journal.closed_segments for record in journal.records(segment)] == before
     assert await journal.append(b"two") == 2
