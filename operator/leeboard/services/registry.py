@@ -64,6 +64,8 @@ class MlflowRegistry:
         self._client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
         self._threads = Threads("mlflow")
         self._models: dict[str, RegisteredModel] = {}
+        self._newer: set[str] = set()
+        """Models read by themselves since the listing under way began."""
         self._listed: float | None = None
         self._failed: tuple[float, TransientError] | None = None
         self._listing = asyncio.Lock()
@@ -80,6 +82,7 @@ class MlflowRegistry:
     async def refresh(self, name: str) -> RegisteredModel | None:
         """Return the model as it stands now. Raises TransientError."""
         model = await self._call(self._read, name)
+        self._newer.add(name)
         if model is None:
             self._models.pop(name, None)
         else:
@@ -137,11 +140,15 @@ class MlflowRegistry:
     async def _list(self) -> None:
         if self._failed is not None and self._clock() - self._failed[0] < min(_FAILURE_LASTS, self._poll):
             raise self._failed[1]
+        self._newer.clear()
         try:
-            self._models = await self._call(self._read_all)
+            listed = await self._call(self._read_all)
         except TransientError as error:
             self._failed = (self._clock(), error)
             raise
+        # The listing may have passed a model before we wrote to it.
+        older = {name: model for name, model in listed.items() if name not in self._newer}
+        self._models = older | {name: model for name, model in self._models.items() if name in self._newer}
         self._failed, self._listed = None, self._clock()
 
     async def _call(self, function: Callable[..., T], *arguments: Any) -> T:
