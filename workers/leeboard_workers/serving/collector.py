@@ -156,13 +156,11 @@ class Collector:
         self._journal_bytes = Gauge("leeboard_collector_journal_bytes", "Not yet in the tables.", registry=registry)
 
     async def start(self) -> None:
-        """Carry over what the last run left, then begin."""
+        """Count what the last run left and begin; it is carried over while new rows are taken."""
         self._journal = Journal(self._options.journal, MAX_JOURNAL_BYTES)
         self._tables = Tables(self._options.root, self._journal.identity)
         for segment in self._journal.closed_segments:
-            self._waiting[segment] = _tally(self._journal.records(segment))
-        with contextlib.suppress(Exception):  # told in the log; tried again below
-            await self._flush()
+            self._waiting[segment] = await asyncio.to_thread(_tally, self._journal.records(segment))
         self._carrying = asyncio.create_task(self._carry_on())
 
     async def stop(self) -> None:
