@@ -48,6 +48,7 @@ class Predictor:
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=_CONNECT_SECONDS)
         self.datatypes: dict[str, str] = {}
         """Data types of the model's inputs by name, in order, as far as the predictor tells."""
+        self._met = False
 
     async def open(self) -> None:
         """Open the pool of connections."""
@@ -59,14 +60,17 @@ class Predictor:
         await self._session.close()
 
     async def ready(self) -> bool:
-        """Ask the predictor whether its model is ready; learns the model's inputs on the way."""
+        """Ask the predictor whether its model is ready, until it once was; learns the model's inputs on the way.
+
+        Later its own probe judges it: were a predictor that is slow under load to make its transformers unready too,
+        all of them would leave the service at once.
+        """
         paths = [f"/v1/models/{self._model}", f"/v2/models/{self._model}/ready"]
         for path in paths if self.protocol == "v1" else reversed(paths):
-            if await self._get(path) is not None:
-                if not self.datatypes:
-                    await self._learn_inputs()
-                return True
-        return False
+            self._met = self._met or await self._get(path) is not None
+        if self._met and not self.datatypes:
+            await self._learn_inputs()
+        return self._met
 
     async def infer(self, body: bytes, request_id: str, headers: dict[bytes, bytes]) -> Reply:
         """Send a request in the predictor's protocol.

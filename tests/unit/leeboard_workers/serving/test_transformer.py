@@ -78,3 +78,13 @@ async def test_rows_without_probabilities_are_logged() -> None:
     async with before(played) as transformer:
         assert await infer(transformer) == 200
     assert [batch["probabilities"] for batch in played.logged] == [[[], []]]
+
+
+async def test_a_predictor_that_falters_after_its_start_leaves_the_transformer_ready() -> None:
+    played = Played()
+    played.ready = False
+    async with before(played) as transformer:
+        seen = []
+        for played.ready in (False, True, False):
+            seen.append(await status(transformer, "/v2/health/ready"))
+    assert seen == [503, 200, 200]
