@@ -1,6 +1,7 @@
 """Prometheus: one question, one number."""
 
 import math
+import re
 from typing import Any
 
 import requests
@@ -9,6 +10,9 @@ from urllib3.util.retry import Retry
 
 from leeboard.api.errors import TransientError
 from leeboard.services.threads import Threads
+
+_BAD_QUERY = re.compile("HTTP Status Code (400|422) ")
+"""How the client says that the query itself was refused; any other refusal is the server's."""
 
 
 class PrometheusMetrics:
@@ -35,6 +39,10 @@ class PrometheusMetrics:
         try:
             answer = await self._threads.call(self._timeout + 1, self._client.custom_query, promql)
         except PrometheusApiClientException as error:
+            if _BAD_QUERY.match(str(error)) is None:
+                raise TransientError(
+                    f"Prometheus at {self._url} cannot answer now: {str(error)[:300]}", "PrometheusUnavailable"
+                ) from None
             raise TransientError(
                 f"Prometheus at {self._url} cannot answer the query: {str(error)[:300]}", "QueryFailed"
             ) from None

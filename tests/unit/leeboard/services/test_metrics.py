@@ -56,6 +56,25 @@ async def test_a_query_that_prometheus_refuses_is_said(served: Web, metrics: Pro
     assert refused.value.reason == "QueryFailed"
 
 
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (422, "QueryFailed"),
+        (404, "PrometheusUnavailable"),
+        (429, "PrometheusUnavailable"),
+        (502, "PrometheusUnavailable"),
+        (503, "PrometheusUnavailable"),
+    ],
+)
+async def test_only_a_query_that_is_refused_counts_against_it(
+    served: Web, metrics: PrometheusMetrics, status: int, reason: str
+):
+    served.status, served.body = status, b"no"
+    with pytest.raises(TransientError) as refused:
+        await metrics.query("up")
+    assert refused.value.reason == reason
+
+
 async def test_a_prometheus_that_is_away_is_named():
     metrics = PrometheusMetrics(f"http://127.0.0.1:{free_port()}", 5)
     with pytest.raises(TransientError, match=r"Prometheus at http://127\.0\.0\.1:\d+ does not answer") as away:
