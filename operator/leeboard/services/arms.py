@@ -49,6 +49,8 @@ class HttpArms:
             return f"{url} does not answer ({type(error).__name__})"
         except httpx.InvalidURL:
             return f"{url} is no address"
+        except (TypeError, ValueError) as error:
+            return f"the example rows cannot be sent as JSON ({error}): log the model with finite numbers and texts"
         return _complaint(url, answer, protocol, len(rows))
 
     async def close(self) -> None:

@@ -63,11 +63,16 @@ class PrometheusMetrics:
 def _number(answer: list[Any], promql: str) -> float | None:
     if not answer:
         return None
-    if isinstance(answer[0], dict):
-        if len(answer) > 1:
-            raise TransientError(
-                f"the query answers {len(answer)} series, not one number; sum or select: {promql[:200]}", "QueryFailed"
-            )
-        answer = answer[0]["value"]
-    value = float(answer[1])
+    if isinstance(answer[0], dict) and len(answer) > 1:
+        raise TransientError(
+            f"the query answers {len(answer)} series, not one number; sum or select: {promql[:200]}", "QueryFailed"
+        )
+    try:
+        value = float((answer[0]["value"] if isinstance(answer[0], dict) else answer)[1])
+    except (LookupError, TypeError, ValueError):
+        raise TransientError(
+            "the query answers no single number, but a range, a text or a histogram; "
+            f"make it an instant vector or a scalar: {promql[:200]}",
+            "QueryFailed",
+        ) from None
     return None if math.isnan(value) else value

@@ -209,12 +209,17 @@ class MlflowRegistry:
 
     def _read_example(self, name: str, version: str) -> list[Row]:
         root = self._client.get_model_version_download_uri(name, version).rstrip("/")
-        document = yaml.safe_load(mlflow.artifacts.load_text(f"{root}/MLmodel"))
-        path = examples.example_path(document)
-        rows: list[Row] = []
-        if path is not None:
-            rows = examples.rows_of_example(mlflow.artifacts.load_dict(f"{root}/{PurePosixPath(path)}"))
-        return rows or examples.row_of_signature(document)
+        text = mlflow.artifacts.load_text(f"{root}/MLmodel")
+        try:
+            document = yaml.safe_load(text)
+            path = examples.example_path(document)
+            rows: list[Row] = []
+            if path is not None:
+                rows = examples.rows_of_example(mlflow.artifacts.load_dict(f"{root}/{PurePosixPath(path)}"))
+            return rows or examples.row_of_signature(document)
+        except (yaml.YAMLError, LookupError, AttributeError, TypeError, ValueError) as error:
+            logger.warning("the MLmodel of version %s of %s cannot be read for an example: %s", version, name, error)
+            return []
 
     def _find_report(self, experiment: str, request_hash: str, kind: str) -> ReportedRun | None:
         found = self._client.get_experiment_by_name(experiment)

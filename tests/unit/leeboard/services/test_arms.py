@@ -75,6 +75,13 @@ async def test_an_arm_that_is_away_is_a_sentence(arms: HttpArms):
     assert "does not answer" in said
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+async def test_rows_that_are_no_json_are_a_sentence(served: Web, arms: HttpArms, value: float):
+    said = await arms.predict(served.url, "flights", "v2", [{"distance": value}])
+    assert said is not None
+    assert "cannot be sent as JSON" in said
+
+
 def test_rows_become_one_tensor_per_column():
     assert tensors(ROWS) == [
         {"name": "distance", "shape": [2], "datatype": "FP64", "data": [100, 250.5]},

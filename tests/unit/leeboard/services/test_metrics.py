@@ -87,3 +87,18 @@ async def test_an_answer_that_is_no_json_is_a_sentence(served: Web, metrics: Pro
     served.body = b"<html>proxy</html>"
     with pytest.raises(TransientError, match="does not answer"):
         await metrics.query("up")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        answer([{"metric": {}, "values": [[1, "1"], [2, "2"]]}], "matrix"),
+        answer([{"metric": {}, "histogram": [1, {"count": "3", "sum": "4"}]}]),
+        answer([1, "a text"], "string"),
+    ],
+)
+async def test_an_answer_that_is_no_single_number_is_a_sentence(served: Web, metrics: PrometheusMetrics, body: bytes):
+    served.body = body
+    with pytest.raises(TransientError, match="no single number") as failed:
+        await metrics.query("up[5m]")
+    assert failed.value.reason == "QueryFailed"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ class PlayedMlflow:
 
     def __init__(self) -> None:
         self.aliases: dict[str, str] = {"champion": "1"}
+        self.files = ""
         self.passed, self.may_end = threading.Event(), threading.Event()
 
     def get_registered_model(self, name: str) -> RegisteredModel:
@@ -35,6 +37,9 @@ class PlayedMlflow:
 
     def set_registered_model_alias(self, _name: str, alias: str, version: str) -> None:
         self.aliases[alias] = version
+
+    def get_model_version_download_uri(self, _name: str, _version: str) -> str:
+        return self.files
 
 
 @pytest.fixture
@@ -59,3 +64,11 @@ async def test_a_listing_under_way_does_not_undo_our_own_write(registry: MlflowR
     listed = await listing
     assert listed is not None
     assert listed.aliases == {"champion": "2"}
+
+
+@pytest.mark.parametrize("text", ["a: [", "a text", "signature: {inputs: 'no json'}", "signature: {inputs: '[1]'}"])
+async def test_an_odd_mlmodel_has_no_example(registry: MlflowRegistry, played: PlayedMlflow, tmp_path: Path, text: str):
+    (tmp_path / "MLmodel").write_text(text)
+    played.files = tmp_path.as_uri()
+
+    assert await registry.input_example("flights", "1") == []
