@@ -12,7 +12,7 @@ from kubernetes.aio.config import ConfigException, load_incluster_config, load_k
 
 from leeboard.api.errors import TransientError
 from leeboard.control.kinds import KINDS, MANAGER, Kind
-from leeboard.control.refusals import AlreadyExistsError, ConflictError, RefusedError
+from leeboard.control.refusals import AlreadyExistsError, ConflictError, GoneError, RefusedError
 from leeboard.control.world import Listing, Manifest
 from leeboard.telemetry import Telemetry
 
@@ -111,8 +111,16 @@ class Client:
             self._expect(status, answer, KINDS[kind])
 
     async def replace_status(self, raw: Manifest, status: Manifest) -> Manifest:
-        """Write the whole status under the resourceVersion of `raw`. Raises ConflictError, TransientError."""
-        return await self._write("PUT", raw, {"fieldManager": MANAGER}, {**raw, "status": status}, part="/status")
+        """Write the whole status under the resourceVersion of `raw`.
+
+        Raises:
+            ConflictError: someone else wrote the object, or took it or its namespace away.
+            TransientError: the API server is away.
+        """
+        try:
+            return await self._write("PUT", raw, {"fieldManager": MANAGER}, {**raw, "status": status}, part="/status")
+        except GoneError as error:
+            raise ConflictError(str(error)) from None
 
     async def schema(self, kind: str) -> Manifest | None:
         """Return the OpenAPI schema of a kind as it is served; None: the API server does not know the kind.
@@ -220,6 +228,8 @@ def _refuse(status: int, answer: dict[str, Any], kind: Kind) -> NoReturn:
     if status == _NOT_FOUND and not (answer.get("details") or {}).get("name"):
         advice = f": install {kind.provider}" if kind.provider else ""
         raise TransientError(f"the API server does not know {kind.name} ({kind.api_version}){advice}", "KindMissing")
+    if status == _NOT_FOUND:
+        raise GoneError(message)
     if status in {_UNAUTHORIZED, _FORBIDDEN}:
         raise TransientError(f"the API server forbids it: {message}", "Forbidden")
     if status == _TOO_MANY or status >= _SERVER_ERROR:

@@ -11,3 +11,7 @@ class ConflictError(Exception):
 
 class RefusedError(Exception):
     """The API server will not do this, however often it is asked; the message says why."""
+
+
+class GoneError(RefusedError):
+    """The object, or its namespace, is not there any more."""
