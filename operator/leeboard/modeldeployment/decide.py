@@ -48,6 +48,7 @@ CHAIN: tuple[Check, ...] = (
     stepping.check_stages,
     stepping.check_promoted,
     stepping.check_step,
+    health.check_stranded,
     baking.check_promoting,
     baking.check_baking,
     # Then what there is to say when nothing is under way.

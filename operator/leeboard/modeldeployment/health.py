@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 
-from leeboard.api.actions import ABORT
+from leeboard.api.actions import ABORT, PROMOTE
 from leeboard.api.base import seconds
 from leeboard.api.modeldeployment import Outcome, RolloutPhase
 from leeboard.control.clock import instant
 from leeboard.modeldeployment import actions, analysis, arms, versions
 from leeboard.modeldeployment import route as routes
+from leeboard.modeldeployment.stepping import waiting
 from leeboard.modeldeployment.transitions import give_back, roll_back
 from leeboard.modeldeployment.view import Decision, View
 
@@ -47,10 +48,8 @@ def check_available(view: View) -> Decision | None:
         return None
     if view.now - instant(rollout.unavailable_since_time) < UNAVAILABLE:
         return None
-    if view.in_phase(*_PROMOTED):
-        previous = view.arm(rollout.previous.arm) if rollout.previous else None
-        if previous is None or not previous.available:
-            return None  # going back would help nobody
+    if _stranded(view):
+        return None  # going back would help nobody
     arm = view.arm(view.incoming)
     why = arms.explain(arm) if arm is not None else f"the InferenceService {view.incoming} is gone"
     return _take_out(view, Outcome.ROLLED_BACK, "Unavailable", f"nothing of it was available for 60 s: {why}")
@@ -58,15 +57,23 @@ def check_available(view: View) -> Decision | None:
 
 def check_analysis(view: View) -> Decision | None:
     """The analysis has failed."""
-    rollout = view.rollout
-    if rollout is None or view.contest is None:
+    why = _failed(view)
+    return None if why is None or _stranded(view) else _take_out(view, Outcome.ROLLED_BACK, "AnalysisFailed", why)
+
+
+def _failed(view: View) -> str | None:
+    if view.rollout is None or view.contest is None:
         return None
-    why = analysis.failed_run(view.subject.spec.rollout.analysis.metrics, rollout.analysis)
-    return None if why is None else _take_out(view, Outcome.ROLLED_BACK, "AnalysisFailed", why)
+    return analysis.failed_run(view.subject.spec.rollout.analysis.metrics, view.rollout.analysis)
 
 
 def check_moved_back(view: View) -> Decision | None:
     """During the bake someone moves the champion, or the pin, back to the version that served before."""
+    why = _moved_back(view)
+    return None if why is None or _stranded(view) else _take_out(view, Outcome.ABORTED, "MovedBack", why)
+
+
+def _moved_back(view: View) -> str | None:
     rollout, model = view.rollout, view.seen.registry.model
     if rollout is None or rollout.phase is not RolloutPhase.BAKING or rollout.previous is None or model is None:
         return None
@@ -76,20 +83,54 @@ def check_moved_back(view: View) -> Decision | None:
     )
     if stable is None or named != rollout.previous.version or named == stable.version:
         return None
-    return _take_out(view, Outcome.ABORTED, "MovedBack", f"a person moved back to version {named} during the bake")
+    return f"a person moved back to version {named} during the bake"
 
 
 def check_deadline(view: View) -> Decision | None:
     """No step has advanced for too long."""
+    why = _overdue(view)
+    if why is None or _stranded(view):
+        return None
+    return _take_out(view, Outcome.ROLLED_BACK, "ProgressDeadlineExceeded", why)
+
+
+def _overdue(view: View) -> str | None:
     rollout, stable = view.rollout, view.status.stable
     if rollout is None or stable is None or view.subject.spec.suspend or view.in_phase(RolloutPhase.BAKING):
         return None
     limit = view.subject.spec.rollout.progress_deadline
     if view.now - instant(rollout.last_advance_time) <= timedelta(seconds=seconds(limit)):
         return None
-    return _take_out(
-        view, Outcome.ROLLED_BACK, "ProgressDeadlineExceeded", f"nothing advanced for {limit}: {_obstacle(view)}"
-    )
+    return f"nothing advanced for {limit}: {_obstacle(view)}"
+
+
+def check_stranded(view: View) -> Decision | None:
+    """A promoted version is to go, but the one before cannot take the traffic: it is held, and tried again."""
+    rollout, stable = view.rollout, view.status.stable
+    if rollout is None or rollout.previous is None or stable is None or not _stranded(view):
+        return None
+    if actions.asked(view.subject, view.status, PROMOTE, stable.version) is not None:
+        return None  # a person ends the bake all the same
+    # A person who moved back need not wait longer than the bake: then the version returns by a rollout of its own.
+    over = view.hold_end is None or view.now >= view.hold_end
+    why = _failed(view) or (None if over else _moved_back(view))
+    if why is None and rollout.step_start_time is None:
+        why = _overdue(view)
+    if why is None:
+        return None
+    previous = rollout.previous
+    arm = view.arm(previous.arm)
+    lacking = arms.explain(arm) if arm is not None else f"the InferenceService {previous.arm} is gone"
+    held = f"version {stable.version} keeps the traffic, for version {previous.version} cannot take it: {lacking}"
+    return waiting(view, "WaitsToGoBack", f"{why}; {held}")
+
+
+def _stranded(view: View) -> bool:
+    """Say whether a version was promoted and nothing of the one before is available to go back to."""
+    if view.rollout is None or not view.in_phase(*_PROMOTED):
+        return False
+    previous = view.arm(view.rollout.previous.arm) if view.rollout.previous else None
+    return previous is None or not previous.available
 
 
 def _obstacle(view: View) -> str:

@@ -191,6 +191,41 @@ def test_gives_traffic_and_champion_back_when_the_bake_fails(canary: PlayedDeplo
     assert canary.known.last_rollout.outcome.value == "RolledBack"
 
 
+def test_holds_a_bad_version_while_the_one_before_cannot_take_the_traffic(canary: PlayedDeployment):
+    canary.run(120)
+    canary.arm_of("1").ready = False
+    canary.answers["errors"] = 500.0
+    canary.run(300)
+    assert canary.split() == {"2": 100}
+    assert canary.ready() == ("False", "WaitsToGoBack")
+    assert "version 1 cannot take it" in canary.message()
+    canary.arm_of("1").ready = True
+    canary.run(10)
+
+    assert canary.split() == {"1": 100}
+    assert canary.known.last_rollout.reason == "AnalysisFailed"
+
+
+def test_a_person_aborts_though_the_version_before_is_not_available(canary: PlayedDeployment):
+    canary.run(120)
+    canary.arm_of("1").ready = False
+    canary.annotate("abort", "2")
+    canary.settle()
+
+    assert canary.split() == {"1": 100}
+
+
+def test_a_person_ends_the_bake_of_a_version_that_cannot_go_back(canary: PlayedDeployment):
+    canary.run(120)
+    canary.arm_of("1").ready = False
+    canary.answers["errors"] = 500.0
+    canary.run(30)
+    canary.annotate("promote", "2/now")
+    canary.settle()
+
+    assert canary.known.last_rollout.reason == "BakeEndedByHand"
+
+
 def test_holds_ratios_in_the_bake_against_the_stable_values_of_the_last_step(played: PlayedDeployment):
     latency = {"name": "slow", "latency": {"maxRatioToStable": 1.5}}
     played.spec["rollout"]["analysis"]["metrics"] = [latency]
