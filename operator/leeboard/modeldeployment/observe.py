@@ -10,7 +10,7 @@ from leeboard.api.modeldeployment import ModelDeployment
 from leeboard.contract.jobs import FitDetectorReport, FitDetectorRequest
 from leeboard.control import names
 from leeboard.control.kinds import KINDS
-from leeboard.control.world import World
+from leeboard.control.world import Metrics, World
 from leeboard.modeldeployment.arms import read_arm
 from leeboard.modeldeployment.questions import Questions, ask
 from leeboard.modeldeployment.route import read_route
@@ -92,7 +92,7 @@ async def _answer(seen: Seen, questions: Questions, world: World) -> Seen:
         uris=uris,
         reports=reports,
         proofs={arm: await _prove(seen.subject, arm, version, world) for arm, version in questions.proofs.items()},
-        readings={metric: await _measure(asked, world) for metric, asked in questions.measurements.items()},
+        readings=await measure(questions.measurements, world.metrics),
     )
 
 
@@ -117,11 +117,28 @@ async def _prove(subject: ModelDeployment, arm: str, version: str, world: World)
     return await world.arms.predict(address, subject.metadata.name, protocol, rows) or ""
 
 
-async def _measure(asked: Mapping[str, str], world: World) -> Reading:
+async def measure(questions: Mapping[str, Mapping[str, str]], metrics: Metrics) -> dict[str, Reading]:
+    """Measure one metric after another; once Prometheus is away, it is away for the rest too.
+
+    Args:
+        questions: By metric: PromQL by the question's name.
+        metrics: Who answers PromQL.
+    """
+    readings: dict[str, Reading] = {}
+    away: Reading | None = None
+    for metric, asked in questions.items():
+        reading = away or await _measure(asked, metrics)
+        readings[metric] = reading
+        if reading.away:
+            away = replace(reading, values={})
+    return readings
+
+
+async def _measure(asked: Mapping[str, str], metrics: Metrics) -> Reading:
     values: dict[str, float | None] = {}
     for name, promql in asked.items():
         try:
-            values[name] = await world.metrics.query(promql)
+            values[name] = await metrics.query(promql)
         except TransientError as error:
             return Reading(values=values, error=str(error), away=error.reason == "PrometheusUnavailable")
     return Reading(values=values)

@@ -2,6 +2,8 @@
 
 import math
 import re
+import time
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -14,6 +16,10 @@ from leeboard.services.threads import Threads
 _BAD_QUERY = re.compile("HTTP Status Code (400|422) ")
 """How the client says that the query itself was refused; any other refusal is the server's."""
 
+_AWAY = "PrometheusUnavailable"
+_FAILURE_LASTS = 5.0
+"""Seconds for which Prometheus is not asked again after a failure: many passes ask at once."""
+
 
 class PrometheusMetrics:
     """Answers PromQL by a Prometheus server.
@@ -21,11 +27,14 @@ class PrometheusMetrics:
     Args:
         url: Address of the server.
         timeout: Longest wait for an answer, seconds.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url.rstrip("/")
         self._timeout = timeout
+        self._clock = clock
+        self._failed: tuple[float, str] | None = None
         # The pass backs off; a retry here would only hold a thread.
         self._client = PrometheusConnect(url=self._url, retry=Retry(total=0), timeout=timeout)
         self._threads = Threads("prometheus")
@@ -36,23 +45,26 @@ class PrometheusMetrics:
         Raises:
             TransientError: Prometheus is away, or cannot answer the query.
         """
+        if self._failed is not None and self._clock() - self._failed[0] < _FAILURE_LASTS:
+            raise TransientError(self._failed[1], _AWAY)
         try:
             answer = await self._threads.call(self._timeout + 1, self._client.custom_query, promql)
         except PrometheusApiClientException as error:
             if _BAD_QUERY.match(str(error)) is None:
-                raise TransientError(
-                    f"Prometheus at {self._url} cannot answer now: {str(error)[:300]}", "PrometheusUnavailable"
-                ) from None
+                raise self._away(f"Prometheus at {self._url} cannot answer now: {str(error)[:300]}") from None
             raise TransientError(
                 f"Prometheus at {self._url} cannot answer the query: {str(error)[:300]}", "QueryFailed"
             ) from None
         except (requests.RequestException, OSError, ValueError, KeyError) as error:
-            raise TransientError(
+            raise self._away(
                 f"Prometheus at {self._url} does not answer ({type(error).__name__}): "
-                "see whether it runs and whether LEEBOARD_PROMETHEUS_URL names it",
-                "PrometheusUnavailable",
+                "see whether it runs and whether LEEBOARD_PROMETHEUS_URL names it"
             ) from None
         return _number(answer, promql)
+
+    def _away(self, sentence: str) -> TransientError:
+        self._failed = (self._clock(), sentence)
+        return TransientError(sentence, _AWAY)
 
     def close(self) -> None:
         """Give back threads and connections."""

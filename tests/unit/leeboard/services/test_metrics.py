@@ -83,6 +83,22 @@ async def test_a_prometheus_that_is_away_is_named():
     metrics.close()
 
 
+async def test_a_prometheus_that_is_away_is_not_asked_again_for_some_seconds(served: Web):
+    time = [100.0]
+    metrics = PrometheusMetrics(served.url, 5, clock=lambda: time[0])
+    served.status = 503
+    for _ in range(3):
+        with pytest.raises(TransientError) as away:
+            await metrics.query("up")
+        assert away.value.reason == "PrometheusUnavailable"
+    assert len(served.asked) == 1
+
+    time[0] += 5
+    served.status, served.body = 200, answer([1, "7"], "scalar")
+    assert await metrics.query("up") == 7.0
+    metrics.close()
+
+
 async def test_an_answer_that_is_no_json_is_a_sentence(served: Web, metrics: PrometheusMetrics):
     served.body = b"<html>proxy</html>"
     with pytest.raises(TransientError, match="does not answer"):
