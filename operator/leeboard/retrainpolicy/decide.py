@@ -49,6 +49,9 @@ def _taken_note(seen: Seen) -> RetrainPolicyStatus:
     }
     if seen.ledger and not status.consumed:
         changes["consumed"] = list(seen.ledger)[: triggers.MAX_CONSUMED]
+    mark = status.high_water_mark
+    if mark is not None and seen.tables is not None and seen.tables.label_rows < mark:
+        changes["high_water_mark"] = seen.tables.label_rows  # another log, which counts anew
     if status.stopped_generation not in {None, policy.metadata.generation}:
         changes |= {"stopped_generation": None, "consecutive_rejections": 0}
     return status.model_copy(update=changes)
@@ -142,9 +145,9 @@ def _judged(seen: Seen, status: RetrainPolicyStatus, run: ActiveRun, found: Repo
     report = found.report
     if not isinstance(report, RetrainReport):  # the registry reads reports by kind
         raise TypeError(f"a {type(report).__name__} does not answer a retrain request")
-    mark = report.high_water_mark if report.high_water_mark is not None else run.label_rows
-    marks = [known for known in (status.high_water_mark, mark) if known is not None]
-    read = status.model_copy(update={"high_water_mark": max(marks, default=None)})
+    # The report counts the table's rows, the trigger the labels that the collector acknowledged: only these compare.
+    mark = run.label_rows if run.label_rows is not None else status.high_water_mark
+    read = status.model_copy(update={"high_water_mark": mark})
     told = run.model_copy(
         update={
             "run_id": found.run_id,

@@ -170,6 +170,7 @@ async def test_all_facts_that_hold_are_consumed_together(world: PlayedWorld) -> 
 
 async def test_a_run_that_passes_is_promoted_at_the_end_of_its_bake(world: PlayedWorld) -> None:
     drift(world, "e1")
+    log(world, labels=50)
     await answer(world, report())
     assert status(world)["activeRun"]["version"] == "2"
     assert [(write.set_alias, write.version) for write in world.registry_writes] == [("challenger", "2")]
@@ -186,7 +187,7 @@ async def test_a_run_that_passes_is_promoted_at_the_end_of_its_bake(world: Playe
     await settle(world)
     last = status(world)["lastRun"]
     assert (last["outcome"], last["version"], last["metrics"]) == ("Promoted", "2", {"roc_auc": 0.8})
-    assert status(world)["highWaterMark"] == 150
+    assert status(world)["highWaterMark"] == 50, "labels as the collector counts them"
     assert ready(world) == ("True", "Watching"), "the episode is about a version that serves no more"
 
 
@@ -339,11 +340,24 @@ async def test_labels_count_from_the_mark_of_the_last_run(world: PlayedWorld) ->
     log(world, labels=120)
     await answer(world, rejected())
     world.pass_time(hours=12)
-    log(world, labels=249)
-    assert (await settle(world)).steps == (), "99 since the 150 that the run saw"
-    log(world, labels=250)
+    log(world, labels=219)
+    assert (await settle(world)).steps == (), "99 since the 120 at the start of the run"
+    log(world, labels=220)
     await started(world)
-    assert status(world)["activeRun"]["triggers"][0]["id"] == "volume/labels/150"
+    assert status(world)["activeRun"]["triggers"][0]["id"] == "volume/labels/120"
+
+
+async def test_labels_of_a_new_log_count_anew(world: PlayedWorld) -> None:
+    log(world, labels=120)
+    await answer(world, rejected())
+    assert status(world)["highWaterMark"] == 120
+    world.pass_time(hours=12)
+    log(world, labels=5)
+    await settle(world)
+    assert status(world)["highWaterMark"] == 5
+    log(world, labels=105)
+    await started(world)
+    assert status(world)["activeRun"]["triggers"][0]["id"] == "volume/labels/5"
 
 
 async def test_only_drift_of_the_named_checks_counts(world: PlayedWorld) -> None:
