@@ -1,7 +1,7 @@
 """Checks after promotion: the route takes it up, the old version waits at the ready until the bake is over. Pure."""
 
 from leeboard.api.actions import PROMOTE
-from leeboard.api.modeldeployment import RolloutPhase
+from leeboard.api.modeldeployment import RolloutPhase, RolloutStatus, Verdict
 from leeboard.control.clock import instant, iso
 from leeboard.control.conditions import RECONCILING
 from leeboard.modeldeployment import actions, route, transitions
@@ -43,4 +43,11 @@ def check_baking(view: View) -> Decision | None:
     measured = last is not None and instant(last) >= end
     if view.measurement_time is not None and not measured:
         return waiting(view, "Baking", "the last measurement of the bake is due", None)
-    return transitions.finish(view, "Baked", f"version {stable.version} passed all stages and the bake")
+    told = " and the bake" if _was_measured(rollout) else "; the bake is over, but was not measured"
+    return transitions.finish(view, "Baked", f"version {stable.version} passed all stages{told}")
+
+
+def _was_measured(rollout: RolloutStatus) -> bool:
+    """Say whether a metric could be judged; the last measurement stands for all, as each covers the whole bake."""
+    judged = {Verdict.SUCCESSFUL, Verdict.FAILED}
+    return not rollout.analysis or any(metric.verdict in judged for metric in rollout.analysis)

@@ -94,6 +94,14 @@ def test_the_weight_holds_while_prometheus_is_away(canary: PlayedDeployment):
     assert canary.split() == {"1": 50, "2": 50}
 
 
+def test_a_bake_that_was_not_measured_is_not_said_to_be_passed(canary: PlayedDeployment):
+    canary.run(120)
+    canary.prometheus = "away"
+    canary.run(150)
+    assert canary.known.last_rollout.reason == "Baked"
+    assert "was not measured" in canary.known.last_rollout.message
+
+
 def test_a_query_that_fails_five_times_in_a_row_rolls_back(canary: PlayedDeployment):
     canary.prometheus = "bad_data: parse error"
     canary.wait(20)
