@@ -59,10 +59,12 @@ def _recovered(seen: Seen, status: ModelDeploymentStatus) -> ModelDeploymentStat
 
 
 def _proven(seen: Seen, status: ModelDeploymentStatus) -> ModelDeploymentStatus:
-    """Remember which arms have answered; forget those that are gone."""
+    """Remember which arms have answered; forget those that are gone or strays."""
     standing = {name for name, arm in seen.arms.items() if arm.usable}
     fresh = {name for name, complaint in seen.proofs.items() if not complaint}
-    proven = sorted((set(status.proven_arms) | fresh) & standing)
+    previous = status.rollout.previous if status.rollout else None
+    kept = {entry.arm for entry in (status.stable, status.candidate, previous, *status.retiring) if entry is not None}
+    proven = sorted((set(status.proven_arms) | fresh) & standing & kept)
     stable = status.stable
     if stable is not None and stable.arm not in seen.arms:
         # It comes back, and by the template that the spec has now.

@@ -174,6 +174,8 @@ def weights(status: ModelDeploymentStatus) -> dict[str, int] | None:
     stable, candidate, rollout = status.stable, status.candidate, status.rollout
     if stable is None or stable.arm not in status.proven_arms:
         return None
-    if rollout is not None and candidate is not None and rollout.weight and candidate.arm in status.proven_arms:
+    if candidate is None or rollout is None or candidate.arm == stable.arm:  # one arm has no shares
+        return {stable.arm: 100}
+    if rollout.weight and candidate.arm in status.proven_arms:
         return {stable.arm: 100 - rollout.weight, candidate.arm: rollout.weight}
     return {stable.arm: 100}
