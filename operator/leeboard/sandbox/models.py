@@ -38,7 +38,7 @@ def first_model() -> Pipeline:
 class Moody(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier that looks fine offline, and answers slowly and often not at all once it serves."""
 
-    def __init__(self, classifier: Pipeline, pause: float = 0.15, failing: float = 0.2) -> None:
+    def __init__(self, classifier: Pipeline, pause: float = 0.25, failing: float = 0.2) -> None:
         self.classifier = classifier
         self.pause = pause
         self.failing = failing
