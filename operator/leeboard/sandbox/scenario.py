@@ -43,8 +43,6 @@ class Scenario:
         self.replay = Replay(
             year, gateway=stack.gateway.url, host=HOST, collector=stack.collector_url, deployment=MODEL
         )
-        self.shares: list[tuple[str, int, float]] = []
-        """(version, weight, share that the traffic showed) of each canary step."""
         self.marks: dict[str, float] = {}
         """Seconds of the story at which the first alarm, challenger, canary step and promotion were seen."""
         self.retraining_run = ""
@@ -243,7 +241,6 @@ class Scenario:
         share = self.replay.tally.share(version, since)
         if share is None:
             return
-        self.shares.append((version, weight, share))
         self.story.claim(
             f"canary of version {version} at {weight} %: the traffic showed {share:.0%}",
             holds=abs(share - weight / 100) <= 0.12,  # noqa: PLR2004 (about a hundred requests a step)
