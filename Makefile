@@ -43,8 +43,8 @@ generate: setup  ## CRDs, the chart's copy, RBAC, reference pages
 verify: setup  ## generated files are fresh
 	@$(BIN)/python -m leeboard.crdgen --check
 
-bench: setup  ## the speed figures, side by side with peers
-	@$(BIN)/python -m tests.benchmarks
+bench: setup  ## the speed figures, side by side with peers; ONLY="univariate scores" for some
+	@$(BIN)/python -m tests.benchmarks $(ONLY)
 
 lock: setup  ## pin everything anew
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
