@@ -135,7 +135,8 @@ def test_puts_no_package_where_it_would_shadow_the_standard_library():
     assert not {"operator/__init__.py", "workers/__init__.py"} & TEXTS.keys()
 
 
-def test_keeps_the_numbers_of_decision_records_in_order():
+def test_gives_each_decision_record_its_own_number():
     records = sorted(Path(name).name for name in TEXTS if re.fullmatch(r"docs/decisions/\d{4}-[a-z0-9-]+\.md", name))
     numbers = [int(name[:4]) for name in records]
-    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) > 1
+    assert len(set(numbers)) == len(numbers)

@@ -73,6 +73,7 @@ def _metric(**measured: Any) -> list[dict[str, Any]]:
 
 M, D, R = "ModelDeployment", "DriftMonitor", "RetrainPolicy"
 STAGES, METRICS, OOD = "rollout.stages", "rollout.analysis.metrics", "outOfDistribution"
+COLUMNS = "logging.columns"
 TRIGGERS, GATES = "level", "evaluation.gates"
 
 
@@ -152,6 +153,14 @@ MODEL_DEPLOYMENTS = [
     # logging and routing
     _good(M, "no logging", spec={"logging.samplePercent": 0}),
     _bad(M, "more than everything logged", spec={"logging.samplePercent": 101}),
+    _good(M, "columns dropped and rounded", spec={COLUMNS: {"drop": ["name"], "round": {"age": -1}}}),
+    _good(M, "columns hashed", spec={COLUMNS: {"hash": ["id"], "hashKeyRef": {"name": "keys", "key": "log"}}}),
+    _bad(M, "columns hashed without a key", spec={COLUMNS: {"hash": ["id"]}}, says="hash needs hashKeyRef"),
+    _bad(M, "a column dropped and rounded", spec={COLUMNS: {"drop": ["a"], "round": {"a": 1}}}, says="neither hashed nor"),
+    _bad(M, "a column dropped and hashed", spec={COLUMNS: {"drop": ["a"], "hash": ["a"], "hashKeyRef": {"name": "k", "key": "k"}}}, says="neither hashed nor"),
+    _bad(M, "a column hashed and rounded", spec={COLUMNS: {"hash": ["a"], "round": {"a": 1}, "hashKeyRef": {"name": "k", "key": "k"}}}, says="hashed or rounded"),
+    _bad(M, "a column dropped twice", spec={COLUMNS: {"drop": ["a", "a"]}}),
+    _bad(M, "half a decimal place", spec={COLUMNS: {"round": {"a": 0.5}}}),
     _good(M, "host names", spec={"routing.hostnames": ["a.example.com", "*.example.com"]}),
     _bad(M, "the same host name twice", spec={"routing.hostnames": ["a.com", "a.com"]}),
     _bad(M, "a host name with a scheme", spec={"routing.hostnames": ["https://a.com"]}),

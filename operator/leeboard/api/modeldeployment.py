@@ -7,6 +7,7 @@ from pydantic import Field
 
 from leeboard.api.base import ApiModel, ElementName, ObjectName, Percent
 from leeboard.api.outofdistribution import OutOfDistribution
+from leeboard.api.predictionlog import Logging
 from leeboard.api.rollout import Rollout
 from leeboard.api.serving import ModelSource, Serving
 from leeboard.api.shared import (
@@ -24,13 +25,6 @@ from leeboard.api.shared import (
 KIND = "ModelDeployment"
 
 PLURAL = "modeldeployments"
-
-
-class Logging(ApiModel):
-    """What of the traffic is logged."""
-
-    sample_percent: Percent = 100
-    """Share of requests that are logged, chosen by a hash of the request id."""
 
 
 class GatewayRef(ApiModel):

@@ -24,6 +24,10 @@ ENV_COLLECTOR_URL = "LEEBOARD_COLLECTOR_URL"
 ENV_COLLECTOR_TOKEN = "LEEBOARD_COLLECTOR_TOKEN"  # noqa: S105 (a name)
 """Bearer token of the namespace; unset: the collector asks for none."""
 ENV_SAMPLE_PERCENT = "LEEBOARD_SAMPLE_PERCENT"
+ENV_LOG_COLUMNS = "LEEBOARD_LOG_COLUMNS"
+"""ChangedColumns as JSON: what is done to columns before they are logged; unset: nothing."""
+ENV_HASH_KEY = "LEEBOARD_HASH_KEY"
+"""Key of the hashed columns, from a Secret."""
 ENV_TRACKING_URI = "MLFLOW_TRACKING_URI"
 
 # Environment of transformer, predictor and collector.
@@ -70,6 +74,17 @@ METRIC_LOG_DROPPED = "leeboard_log_dropped_total"
 # The collector's API: POST /v1/predictions, POST /v1/labels, GET /v1/tables/{namespace}/{modelDeployment}.
 
 
+class ChangedColumns(Document):
+    """Columns that the log does not hold as they came."""
+
+    drop: list[str] = []
+    """Not logged."""
+    hash: list[str] = []
+    """Logged as the first 128 bits of HMAC-SHA-256, hexadecimal."""
+    round: dict[str, int] = {}
+    """Rounded to so many decimal places."""
+
+
 class PredictionBatch(Document):
     """Rows of one answered request, by column; all lists are equally long."""
 
@@ -89,6 +104,8 @@ class PredictionBatch(Document):
     ood_scores: list[float | None] | None = None
     ood: list[bool | None] | None = None
     latency_ms: float = 0.0
+    changed_columns: ChangedColumns | None = None
+    """What was done to columns before they were logged; none: nothing."""
 
 
 class Label(Document):
@@ -141,10 +158,12 @@ PREDICTION_COLUMNS = {
     "ood_score": "double",
     "ood": "bool",
     "latency_ms": "double",
+    "changed_columns": "string",
 }
 """Columns of the predictions table beside one `x_<feature>` per input.
 
-Partitioned by `date`; key (request_id, row, arm)."""
+Partitioned by `date`; key (request_id, row, arm). `changed_columns` is the JSON of ChangedColumns, and is there only if
+columns were changed."""
 
 LABEL_COLUMNS = {
     "request_id": "string",

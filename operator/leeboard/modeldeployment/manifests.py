@@ -1,5 +1,6 @@
 """What Leeboard asks KServe for: one InferenceService per arm, one ServingRuntime per version of Leeboard. Pure."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -196,13 +197,27 @@ def _transformer(
         "image": settings.serving_image,
         "command": ["leeboard-transformer"],
         "args": [f"--model_name={public}", f"--http_port={_PORT}", f"--predictor_protocol={protocol}"],
-        "env": _variables(environment),
+        "env": _variables(environment) + _logged_columns(subject),
         "ports": [{"containerPort": _PORT, "name": "http1", "protocol": "TCP"}],
         **_PROBED_AND_DRAINED,
         "resources": _TRANSFORMER_RESOURCES,
         "securityContext": _HARDENED,
         "volumeMounts": _SCRATCH_MOUNT,
     } | _env_from(subject)
+
+
+def _logged_columns(subject: ModelDeployment) -> list[dict[str, Any]]:
+    columns = subject.spec.logging.columns
+    if columns is None:
+        return []
+    changed = serving.ChangedColumns(drop=columns.drop, hash=columns.hash, round=columns.round)
+    variables: list[dict[str, Any]] = [
+        {"name": serving.ENV_LOG_COLUMNS, "value": json.dumps(changed.document(), sort_keys=True)}
+    ]
+    if columns.hash and columns.hash_key_ref is not None:
+        key = {"secretKeyRef": columns.hash_key_ref.document()}
+        variables.append({"name": serving.ENV_HASH_KEY, "valueFrom": key})
+    return variables
 
 
 def serving_runtime(namespace: str, name: str, settings: Settings) -> dict[str, Any]:

@@ -49,6 +49,9 @@ def prediction_rows(batch: Document, ingest_time: float, stored: Iterable[str]) 
         columns["ood"] = pa.array(batch["ood"], pa.bool_())
     if batch.get("probabilities") is not None:
         columns["probabilities"] = pa.array([row or None for row in batch["probabilities"]], NUMBERS)
+    if batch.get("changedColumns") is not None:
+        changed = json.dumps(batch["changedColumns"], sort_keys=True)
+        columns["changed_columns"] = pa.array([changed] * count, pa.string())
     if (predictions := _answers(batch["predictions"])) is not None:
         columns["prediction"] = predictions
     for feature, column in stored_names(batch["features"], stored).items():

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import sys
 import time
 import uuid
 import zlib
@@ -32,6 +33,7 @@ from leeboard_workers.serving.codec import BadRequestError, Rows, decode_v1, dec
 from leeboard_workers.serving.detection import Detection
 from leeboard_workers.serving.logqueue import LogQueue
 from leeboard_workers.serving.metrics import Metrics
+from leeboard_workers.serving.privacy import Privacy
 from leeboard_workers.serving.upstream import Predictor, PredictorAwayError, PredictorSlowError
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -69,6 +71,7 @@ class Options:
     collector_url: str | None = None
     collector_token: str | None = None
     sample_percent: int = 100
+    privacy: Privacy | None = None
 
 
 @dataclass
@@ -275,7 +278,7 @@ class Transformer:
             "arm": me.arm,
             "requestId": exchange.request_id,
             "time": exchange.arrived,
-            "features": exchange.rows.columns,
+            "features": self._features(exchange.rows),
             "predictions": answer.predictions,
             "latencyMs": 1000.0 * seconds,
         }
@@ -283,7 +286,15 @@ class Transformer:
             batch["probabilities"] = [row if row and row[0] == row[0] else [] for row in probabilities.tolist()]
         if scores is not None:
             batch |= {"oodScores": scores.scores.tolist(), "ood": scores.flags.tolist()}
+        if self._options.privacy is not None:
+            batch["changedColumns"] = self._options.privacy.told
         return batch
+
+    def _features(self, rows: Rows) -> Mapping[str, Any]:
+        """Return the columns that are logged: none, where some must be changed and nobody knows which is which."""
+        if self._options.privacy is None:
+            return rows.columns
+        return self._options.privacy.changed(rows.columns) if rows.named else {}
 
     async def _tell(self, request: Request) -> Response:
         model = self._options.identity.model_deployment
@@ -371,12 +382,24 @@ def options_from(arguments: list[str] | None, environment: Mapping[str, str]) ->
         collector_url=environment.get(contract.ENV_COLLECTOR_URL) or None,
         collector_token=environment.get(contract.ENV_COLLECTOR_TOKEN) or None,
         sample_percent=int(environment.get(contract.ENV_SAMPLE_PERCENT) or 100),
+        privacy=_privacy(environment),
     ), options.http_port
+
+
+def _privacy(environment: Mapping[str, str]) -> Privacy | None:
+    changes = environment.get(contract.ENV_LOG_COLUMNS)
+    if not changes:
+        return None
+    key = environment.get(contract.ENV_HASH_KEY, "").encode()
+    return Privacy(contract.ChangedColumns.model_validate_json(changes), key)
 
 
 def main() -> None:
     """Serve until SIGTERM."""
-    options, port = options_from(None, os.environ)
+    try:
+        options, port = options_from(None, os.environ)
+    except ValueError as error:
+        sys.exit(f"the transformer cannot start: {error}")
     serve(Transformer(options), port)
 
 

@@ -1,6 +1,7 @@
 """What is asked of KServe and of the gateway."""
 
 import copy
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -72,6 +73,15 @@ def test_the_transformer_is_told_everything():
     assert told["LEEBOARD_SAMPLE_PERCENT"] == "100"
 
 
+def test_private_columns_are_told_and_their_key_stays_in_its_secret():
+    columns = {"drop": ["name"], "hash": ["id"], "hashKeyRef": {"name": "keys", "key": "log"}, "round": {"age": -1}}
+    container = service(logging={"columns": columns})["spec"]["transformer"]["containers"][0]
+    told = {item["name"]: item for item in container["env"]}
+
+    assert json.loads(told["LEEBOARD_LOG_COLUMNS"]["value"]) == {"drop": ["name"], "hash": ["id"], "round": {"age": -1}}
+    assert told["LEEBOARD_HASH_KEY"]["valueFrom"] == {"secretKeyRef": {"name": "keys", "key": "log"}}
+
+
 def test_pods_are_hardened():
     transformer = service()["spec"]["transformer"]
 
@@ -109,6 +119,7 @@ def test_more_predictor_fields_are_passed_through():
         ("the runtime", {"serving": {"runtime": "triton"}}, True),
         ("an image", {"serving": {"predictor": {"imagePullSecrets": [{"name": "x"}]}}}, True),
         ("the sample", {"logging": {"samplePercent": 10}}, True),
+        ("the columns of the log", {"logging": {"columns": {"drop": ["name"]}}}, True),
         ("the replicas", {"serving": {"replicas": {"min": 3, "max": 9}}}, False),
         ("the rollout", {"rollout": {"bake": "1h"}}, False),
         ("the host name", {"routing": {"hostnames": ["a.example.com"]}}, False),

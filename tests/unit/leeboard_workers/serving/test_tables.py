@@ -65,3 +65,14 @@ def test_labels_of_text_and_of_numbers_are_kept_apart() -> None:
     tables = label_rows([{"requestId": "a", "label": "late"}, {"requestId": "b", "label": True, "time": 5.0}], 9.0)
     assert [table["label"].to_pylist() for table in tables] == [[1.0], ["late"]]
     assert [table["time"][0].as_py().timestamp() for table in tables] == [5.0, 9.0]
+
+
+def test_rows_tell_what_was_done_to_their_columns(tmp_path: Path) -> None:
+    table = LogTable(str(tmp_path / "t"), "journal", partition="date")
+    batch = {"requestId": "r", "arm": "a", "version": "1", "time": 1e9, "predictions": [0, 1], "features": {}}
+    changed = {"changedColumns": {"drop": ["name"], "hash": [], "round": {"age": 0}}}
+    for number, more in enumerate((changed, {})):
+        table.add(prediction_rows(batch | more | {"requestId": f"r{number}"}, 1e9, table.stored))
+        table.commit(number)
+    told = DeltaTable(table.uri).to_pyarrow_table().sort_by("request_id")["changed_columns"].to_pylist()
+    assert told == ['{"drop": ["name"], "hash": [], "round": {"age": 0}}'] * 2 + [None] * 2

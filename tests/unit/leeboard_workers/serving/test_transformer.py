@@ -7,11 +7,14 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from leeboard.contract.serving import METRIC_LOG_DROPPED
+from leeboard.contract.serving import METRIC_LOG_DROPPED, ChangedColumns
 from leeboard_workers.serving.asgi import Request
+from leeboard_workers.serving.privacy import Privacy
 from leeboard_workers.serving.transformer import Identity, Options, Transformer
 
 INFER = "/v2/models/flights/infer"
+FIELD = {"name": "x", "shape": [2], "datatype": "FP64", "data": [1.0, 2.0]}
+MATRIX = {"name": "rows", "shape": [2, 2], "datatype": "FP64", "data": [1.0, 2.0, 3.0, 4.0]}
 
 
 class Played:
@@ -32,14 +35,14 @@ class Played:
 
 
 @asynccontextmanager
-async def before(played: Played) -> AsyncIterator[Transformer]:
+async def before(played: Played, **more: Any) -> AsyncIterator[Transformer]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", played.answer)
     async with TestServer(app) as server:
         identity = Identity("air", "flights", "1", "arm")
         url = str(server.make_url(""))
         host = f"{server.host}:{server.port}"
-        transformer = Transformer(Options(identity, host, "flights", "v2", collector_url=url))
+        transformer = Transformer(Options(identity, host, "flights", "v2", collector_url=url, **more))
         await transformer.start()
         try:
             yield transformer
@@ -48,8 +51,7 @@ async def before(played: Played) -> AsyncIterator[Transformer]:
 
 
 async def infer(transformer: Transformer) -> int:
-    document = {"inputs": [{"name": "x", "shape": [2], "datatype": "FP64", "data": [1.0, 2.0]}]}
-    return (await transformer.answer(Request("POST", INFER, {}, orjson.dumps(document)))).status
+    return (await transformer.answer(Request("POST", INFER, {}, orjson.dumps({"inputs": [FIELD]})))).status
 
 
 async def status(transformer: Transformer, path: str) -> int:
@@ -88,3 +90,16 @@ async def test_a_predictor_that_falters_after_its_start_leaves_the_transformer_r
         for played.ready in (False, True, False):
             seen.append(await status(transformer, "/v2/health/ready"))
     assert seen == [503, 200, 200]
+
+
+@pytest.mark.parametrize(
+    ("body", "logged"),
+    [({"inputs": [FIELD | {"name": "age"}, FIELD | {"name": "name"}]}, {"age": [0, 0]}), ({"inputs": [MATRIX]}, {})],
+)
+async def test_private_columns_never_reach_the_log(body: dict[str, Any], logged: dict[str, Any]) -> None:
+    played = Played([{"name": "predict", "shape": [2], "datatype": "FP64", "data": [1, 2]}])
+    changes = ChangedColumns(drop=["name"], round={"age": -1})
+    async with before(played, privacy=Privacy(changes, b"")) as transformer:
+        assert (await transformer.answer(Request("POST", INFER, {}, orjson.dumps(body)))).status == 200
+    assert [batch["features"] for batch in played.logged] == [logged]
+    assert played.logged[0]["changedColumns"] == changes.document()
