@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leeboard.api.outofdistribution import DetectorInput
+from leeboard_workers.data.encoding import Columns, Encoded, Encoder
 from leeboard_workers.ood.calibrate import Calibration
 from leeboard_workers.ood.detectors import Matrix, Scorer
 from leeboard_workers.ood.detectors.mahalanobis import MahalanobisScorer
-from leeboard_workers.ood.encode import Columns, Encoder
 
 UNSCORABLE = 1e12
 """Score of a row with missing or infinite values, where the detector reads an output of the model."""
@@ -39,6 +39,8 @@ class FittedDetector:
     calibration: Calibration
     encoder: Encoder | None
     """For input Instances."""
+    lift: float
+    """What an alarm of the encoder adds to a row's score: more than known rows differ among themselves."""
     provenance: dict[str, str | int]
     """Model, version, reference, rows, seed: for people."""
 
@@ -50,35 +52,40 @@ class FittedDetector:
         """
         if self.encoder is None:
             raise ValueError(f"this detector looks at {self.input}, not at request rows")
-        encoded = self.encoder.encode(columns)
-        return self._judged(self.scorer.score(encoded), encoded)
+        encoded = self.encoder.read(columns)
+        scores = score_encoded(self.scorer, encoded, self.lift)
+        flags = self.calibration.flags(scores)
+        return Scores(scores, self.calibration.p_values(scores), flags, self._to_blame(self.encoder, encoded, flags))
 
     def score_matrix(self, matrix: Matrix) -> Scores:
         """Score probabilities, logits or features of the model: rows by columns."""
-        usable = np.isfinite(matrix).all(axis=1)
-        scores = np.full(len(matrix), UNSCORABLE)
-        if usable.any():
+        if np.isfinite(matrix).all():
+            scores = self.scorer.score(matrix)
+        else:
+            usable = np.isfinite(matrix).all(axis=1)
+            scores = np.full(len(matrix), UNSCORABLE)
             scores[usable] = self.scorer.score(matrix[usable])
-        return self._judged(scores, None)
-
-    def _judged(self, scores: Matrix, encoded: Matrix | None) -> Scores:
         flags = self.calibration.flags(scores)
-        return Scores(
-            scores=scores,
-            p_values=self.calibration.p_values(scores),
-            flags=flags,
-            features=self._to_blame(encoded, flags) if encoded is not None else ((),) * len(scores),
-        )
+        return Scores(scores, self.calibration.p_values(scores), flags, ((),) * len(scores))
 
-    def _to_blame(self, encoded: Matrix, flags: NDArray[np.bool_]) -> tuple[tuple[str, ...], ...]:
+    def _to_blame(self, encoder: Encoder, encoded: Encoded, flags: NDArray[np.bool_]) -> tuple[tuple[str, ...], ...]:
         blame: list[tuple[str, ...]] = [()] * len(flags)
         rows = np.flatnonzero(flags)
-        if self.encoder is None or len(rows) == 0:
+        if len(rows) == 0:
             return tuple(blame)
-        strange = encoded[rows]
+        strange = encoded.matrix[rows]
         parts = self.scorer.contributions(strange) if isinstance(self.scorer, MahalanobisScorer) else np.square(strange)
-        names = self.encoder.names
-        for row, shares in zip(rows, self.encoder.by_column(parts), strict=True):
-            order = np.argsort(-shares, kind="stable")[:TOP_FEATURES]
-            blame[row] = tuple(names[at] for at in order if shares[at] > 0.0)
+        alarmed = encoded.alarms[rows]
+        shares = np.where(alarmed, np.inf, encoder.by_column(parts))
+        most = np.argsort(-shares, axis=1, kind="stable")[:, :TOP_FEATURES]
+        for row, places, of_columns in zip(rows, most.tolist(), shares, strict=True):
+            blame[row] = tuple(encoder.names[at] for at in places if of_columns[at] > 0.0)
         return tuple(blame)
+
+
+def score_encoded(scorer: Scorer, encoded: Encoded, lift: float) -> Matrix:
+    """Return one score per row; each alarm lifts it."""
+    scores = scorer.score(encoded.matrix)
+    if encoded.alarms.any():
+        scores = scores + lift * encoded.alarms.sum(axis=1)
+    return scores

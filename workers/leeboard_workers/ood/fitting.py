@@ -5,14 +5,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from leeboard.api.outofdistribution import Detector, DetectorInput
-from leeboard_workers.ood.arrow import as_columns, fit_encoder
+from leeboard_workers.data.encoding.arrow import as_columns, fit_encoder
 from leeboard_workers.ood.calibrate import Calibration, split
-from leeboard_workers.ood.detectors import Labels, Matrix, fit_scorer, kind_of
-from leeboard_workers.ood.fitted import FittedDetector
+from leeboard_workers.ood.detectors import Labels, Matrix, Scorer, fit_scorer, kind_of
+from leeboard_workers.ood.fitted import FittedDetector, score_encoded
 
 _MAX_CLASSES = 100
 _FEWEST_ROWS = 20
 _FEWEST_PER_CLASS = 10
+_ROWS_FOR_LIFT = 1_000
 
 
 def fit_on_rows(
@@ -41,8 +42,10 @@ def fit_on_rows(
     known = rows.take(pa.array(fit))
     encoder = fit_encoder(known)
     classes = _classes(labels.take(pa.array(fit)) if labels is not None else None)
-    scorer = fit_scorer(detector, encoder.encode(as_columns(known)), classes, rng=rng)
-    scores = scorer.score(encoder.encode(as_columns(rows.take(pa.array(held_out)))))
+    reference = encoder.encode(as_columns(known))
+    scorer = fit_scorer(detector, reference, classes, rng=rng)
+    lift = _lift(scorer, reference)
+    scores = score_encoded(scorer, encoder.read(as_columns(rows.take(pa.array(held_out)))), lift)
     return FittedDetector(
         kind=kind_of(detector),
         input=DetectorInput.INSTANCES,
@@ -50,6 +53,7 @@ def fit_on_rows(
         scorer=scorer,
         calibration=Calibration.of(scores, acceptance),
         encoder=encoder,
+        lift=lift,
         provenance=provenance | {"fitRows": len(fit), "calibrationRows": len(held_out), "seed": seed},
     )
 
@@ -81,8 +85,15 @@ def fit_on_outputs(
         scorer=scorer,
         calibration=Calibration.of(scorer.score(outputs[held_out]), acceptance),
         encoder=None,
+        lift=0.0,
         provenance=provenance | {"fitRows": len(fit), "calibrationRows": len(held_out), "seed": seed},
     )
+
+
+def _lift(scorer: Scorer, reference: Matrix) -> float:
+    """Return ten times what some reference rows' scores differ at most."""
+    scores = scorer.score(reference[:: max(1, len(reference) // _ROWS_FOR_LIFT)])
+    return 10.0 * float(np.ptp(scores)) or 1.0
 
 
 def _prepared(rows: int, seed: int) -> tuple[np.random.Generator, NDArray[np.int64], NDArray[np.int64]]:

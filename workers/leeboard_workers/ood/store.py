@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leeboard.api.outofdistribution import DetectorInput
+from leeboard_workers.data.encoding import Column, Encoder, ListColumn, NumericColumn, TextColumn
 from leeboard_workers.ood.calibrate import Calibration
 from leeboard_workers.ood.detectors import SCORERS
-from leeboard_workers.ood.encode import Column, Encoder, ListColumn, NumericColumn, TextColumn
 from leeboard_workers.ood.fitted import FittedDetector
 
 DOCUMENT = "detector.json"
 ARRAYS = "arrays.npz"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can tell
 
@@ -34,6 +34,7 @@ def save(detector: FittedDetector, folder: Path) -> None:
         "input": detector.input.value,
         "acceptance": detector.acceptance,
         "threshold": detector.calibration.threshold,
+        "lift": detector.lift,
         "parameters": detector.scorer.parameters(),
         "columns": columns,
         "provenance": detector.provenance,
@@ -75,6 +76,7 @@ def decode(document_bytes: bytes, array_bytes: bytes) -> FittedDetector:
             ),
             calibration=Calibration(scores=arrays["calibration.scores"], threshold=document["threshold"]),
             encoder=None if columns is None else _encoder(columns, arrays),
+            lift=document["lift"],
             provenance=document["provenance"],
         )
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
@@ -104,10 +106,11 @@ def _encoder_parts(encoder: Encoder | None) -> tuple[list[dict[str, Any]] | None
     arrays: dict[str, NDArray[Any]] = {}
     for at, column in enumerate(encoder.columns):
         if isinstance(column, NumericColumn):
-            columns.append({"name": column.name, "type": "numeric"})
-            arrays |= {f"column.{at}.knots": column.knots, f"column.{at}.scores": column.scores}
+            tails = {"below": column.below, "above": column.above, "oftenMissing": column.often_missing}
+            columns.append({"name": column.name, "type": "numeric"} | tails)
+            arrays |= {f"column.{at}.{part}": getattr(column, part) for part in ("knots", "scores", "known")}
         elif isinstance(column, TextColumn):
-            levels = {"levels": list(column.levels), "rare": sorted(column.rare)}
+            levels = {"levels": column.levels, "rare": sorted(column.rare), "oftenMissing": column.often_missing}
             columns.append({"name": column.name, "type": "text"} | levels)
         else:
             columns.append({"name": column.name, "type": "list"})
@@ -122,7 +125,10 @@ def _encoder(columns: list[dict[str, Any]], arrays: dict[str, NDArray[Any]]) -> 
 def _column(stored: dict[str, Any], prefix: str, arrays: dict[str, NDArray[Any]]) -> Column:
     name = stored["name"]
     if stored["type"] == "numeric":
-        return NumericColumn(name, arrays[f"{prefix}.knots"], arrays[f"{prefix}.scores"])
+        knots, scores, known = (arrays[f"{prefix}.{part}"] for part in ("knots", "scores", "known"))
+        return NumericColumn(
+            name, knots, scores, stored["below"], stored["above"], known, often_missing=stored["oftenMissing"]
+        )
     if stored["type"] == "text":
-        return TextColumn(name, tuple(stored["levels"]), frozenset(stored["rare"]))
+        return TextColumn(name, tuple(stored["levels"]), frozenset(stored["rare"]), stored["oftenMissing"])
     return ListColumn(name, arrays[f"{prefix}.mean"], arrays[f"{prefix}.scale"])

@@ -10,8 +10,8 @@ import pytest
 
 from leeboard.api.outofdistribution import Detector
 from leeboard.sandbox.flights import FEATURES, LABEL, NUMERIC, load
-from leeboard_workers.ood.arrow import as_columns, fit_encoder
-from leeboard_workers.ood.encode import FARTHEST
+from leeboard_workers.data.encoding.arrow import as_columns, fit_encoder
+from leeboard_workers.data.encoding.numbers import FARTHEST
 from leeboard_workers.ood.fitted import FittedDetector, Scores
 from leeboard_workers.ood.fitting import fit_on_rows
 from leeboard_workers.ood.store import ARRAYS, DOCUMENT, decode, save
@@ -56,7 +56,9 @@ def test_flights_of_the_same_month_pass(january: pd.DataFrame, kind: str) -> Non
     ("blame", "change", "least"),
     [
         ("temperature", {"temperature": celsius}, 0.95),
-        ("temperature", {"temperature": celsius, "dew_point": celsius, "wind_speed": lambda mph: mph * 0.869}, 0.85),
+        ("wind_speed", {"temperature": celsius, "dew_point": celsius, "wind_speed": lambda mph: mph * 0.869}, 0.9),
+        ("wind_speed", {"wind_speed": lambda mph: mph * 1.609}, 0.85),
+        ("distance", {"distance": lambda miles: round(miles * 1.609)}, 0.9),
         ("temperature", {"temperature": lambda fahrenheit: celsius(fahrenheit) + 273.15}, 1.0),
         ("pressure", {"pressure": lambda hectopascal: hectopascal * 0.02953}, 0.85),
         ("humidity", {"humidity": lambda percent: percent / 100}, 0.95),
@@ -117,7 +119,7 @@ def test_a_stored_detector_scores_bit_by_bit_the_same(
 def test_what_is_no_detector_is_told(mahalanobis: FittedDetector, tmp_path: Path) -> None:
     save(mahalanobis, tmp_path)
     document, arrays = ((tmp_path / name).read_bytes() for name in (DOCUMENT, ARRAYS))
-    newer = document.replace(b'"schemaVersion": 1', b'"schemaVersion": 2')
+    newer = document.replace(b'"schemaVersion": 2', b'"schemaVersion": 3')
     for broken in ((b"{}", arrays), (document, b"no zip"), (newer, arrays), (document, arrays[:100])):
         with pytest.raises(ValueError, match="no detector that this version of Leeboard can read"):
             decode(*broken)
@@ -141,6 +143,31 @@ def test_numbers_keep_their_order_when_encoded(january: pd.DataFrame) -> None:
         known = january[name].dropna()
         grid = np.linspace(known.min() - known.std(), known.max() + known.std(), 500)
         assert (np.diff(encoder.encode({name: grid})[:, 0]) >= 0).all(), name
+
+
+def test_a_value_inside_the_range_that_never_comes_up_is_new() -> None:
+    quarters = np.tile(np.arange(0.0, 25.0, 0.25), 10)
+    encoder = fit_encoder(pa.table({"quarters": quarters, "any": np.random.default_rng(0).normal(size=1000)}))
+    given = {"quarters": [0.25, 0.3, 24.0, None, 0.25 + 1e-9], "any": [0.25, 0.3, 1.0, 0.0, 1e-9]}
+    np.testing.assert_array_equal(encoder.read(given).alarms[:, 0], [False, True, False, True, False])
+    assert not encoder.read(given).alarms[:, 1].any()
+
+
+def test_readings_that_bring_new_values_each_day_are_no_closed_set(january: pd.DataFrame) -> None:
+    encoder = fit_encoder(pa.table({name: january[name].to_numpy() for name in NUMERIC}))
+    closed = {column.name for column in encoder.columns if len(column.known)}
+    assert closed == {"hour", "weekday", "distance", "wind_speed", "precipitation", "visibility"}
+
+
+def test_many_rows_are_encoded_as_one_by_one(january: pd.DataFrame) -> None:
+    table = pa.Table.from_pandas(january[list(FEATURES)], preserve_index=False)
+    encoder, columns = fit_encoder(table), as_columns(table)
+    whole = encoder.read(columns)
+    assert whole.matrix.shape == (len(january), encoder.width)
+    for row in (0, 17, len(january) - 1):
+        one = encoder.read({name: [columns[name][row]] for name in FEATURES})
+        np.testing.assert_array_equal(one.matrix[0], whole.matrix[row])
+        np.testing.assert_array_equal(one.alarms[0], whole.alarms[row])
 
 
 def test_a_table_of_times_alone_has_nothing_to_look_at() -> None:

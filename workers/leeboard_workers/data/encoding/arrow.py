@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from leeboard_workers.ood.encode import Column, Encoder, ListColumn, NumericColumn, TextColumn
+from leeboard_workers.data.encoding import Column, Encoder, ListColumn, NumericColumn, TextColumn
 
 
 def fit_encoder(table: pa.Table) -> Encoder:
