@@ -20,6 +20,8 @@ from leeboard_workers.data.encoding.numbers import MISSING_HEIGHT, NumericBlock,
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
 Column = NumericColumn | TextColumn | ListColumn
 
+__all__ = ["Column", "Columns", "Encoded", "Encoder", "ListColumn", "NumericColumn", "TextColumn"]
+
 _ROWS_AT_ONCE = 16_384
 
 
@@ -47,7 +49,7 @@ class Encoder:
         numeric = [at for at, column in enumerate(columns) if isinstance(column, NumericColumn)]
         self._starts = starts[:-1]
         self._numeric = numeric
-        self._others = [at for at in range(len(columns)) if at not in set(numeric)]
+        self._others = [(at, column) for at, column in enumerate(columns) if not isinstance(column, NumericColumn)]
         places = np.array([starts[at] for at in numeric], dtype=np.intp)
         self._values: Any = slice(None) if len(numeric) == self.width else places
         self._block = NumericBlock([column for column in columns if isinstance(column, NumericColumn)])
@@ -62,7 +64,7 @@ class Encoder:
         rows = max((len(values) for values in columns.values()), default=0)
         matrix = np.empty((rows, self.width))
         alarms = np.zeros((rows, len(self.columns)), dtype=bool)
-        absent = None if all(name in columns for name in self.names) else [None] * rows
+        absent = [] if all(name in columns for name in self.names) else [None] * rows
         cells = [columns.get(name, absent) for name in self.names]
         for start in range(0, rows, _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
@@ -84,6 +86,6 @@ class Encoder:
                 alarms[:, self._numeric] = raised.T
             if len(self._absences):
                 matrix[:, self._absences] = MISSING_HEIGHT * missing[self._block.often_missing].T
-        for at in self._others:
-            start, column = self._starts[at], self.columns[at]
+        for at, column in self._others:
+            start = self._starts[at]
             alarms[:, at] = column.encode(cells[at], matrix[:, start : start + column.width])
