@@ -1,6 +1,7 @@
 """The closing table: what the year was like with a frozen model and with one kept on course."""
 
 import asyncio
+from calendar import month_abbr
 from pathlib import Path
 
 import pandas as pd
@@ -54,6 +55,11 @@ class Closing:
             ("seconds, all in all", f"{self.story.seconds:.0f}"),
         ]
         self.story.table("The year 2013", rows)
+        self.story.grid(
+            "AUC by month",
+            ["", *(f"{month_abbr[month]}" for month in areas.index)],
+            [["frozen", *_decimals(areas["frozen"])], ["kept", *_decimals(areas["kept"])]],
+        )
         self.story.claim("the kept model was better than the frozen one", holds=kept > frozen)
         self.story.claim("every answered flight is in the log, once", holds=logged == tally.answered_rows)
         self.story.claim("no version but the broken one failed a request", holds=not stable_failures)
@@ -89,6 +95,10 @@ class Closing:
         except TimeoutError:
             self.story.say("the log did not reach the number of answers")
         return last
+
+
+def _decimals(areas: "pd.Series[float]") -> list[str]:
+    return [f"{area:.3f}".removeprefix("0") for area in areas]
 
 
 def _rolled_back(status: Document) -> set[str]:

@@ -33,7 +33,7 @@ _SHORT: dict[str, Manifest] = {
     },
     "DriftMonitor": {
         "schedule": {"every": "10s"},
-        "window": {"duration": "10s", "lag": "2s", "minRows": 6000, "maxRows": 200_000},
+        "window": {"duration": "10s", "lag": "2s", "minRows": 2500, "maxRows": 200_000},
         "alerting": {"raiseAfter": {"breaches": 2, "of": 3}, "clearAfter": 2, "cooldown": "30s"},
         "job": {"activeDeadline": "3m", "preRunningDeadline": "2m"},
     },

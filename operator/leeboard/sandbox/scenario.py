@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
 import pandas as pd
 
 from leeboard.sandbox import manifests
@@ -20,12 +19,18 @@ from leeboard.sandbox.processes import Child, until
 from leeboard.sandbox.replay import Replay
 from leeboard.sandbox.stack import DOMAIN, Stack
 from leeboard.sandbox.story import Story
+from leeboard.sandbox.strangers import Strangers
 from leeboard.sandbox.watch import DEPLOYMENTS, MONITORS, POLICIES, Document, Watch, condition
 
 MODEL = "flights"
 NAMESPACE = "default"
 HOST = f"{MODEL}.{NAMESPACE}.{DOMAIN}"
 REPORTS = Path("build/demo")
+
+WATCHING, AT_WORK, SUMMER, ENDING = 0.75, 2.5, 0.5, 0.25
+"""Seconds that a day takes. A retraining and a canary last minutes here too, so meanwhile the year goes slower."""
+AUTUMN = pd.Timestamp("2013-08-01")
+"""The second retraining is not earlier: it is to learn from the summer."""
 
 T = TypeVar("T")
 
@@ -43,6 +48,7 @@ class Scenario:
         self.replay = Replay(
             year, gateway=stack.gateway.url, host=HOST, collector=stack.collector_url, deployment=MODEL
         )
+        self.pace = WATCHING
         self.marks: dict[str, float] = {}
         """Seconds of the story at which the first alarm, challenger, canary step and promotion were seen."""
         self.retraining_run = ""
@@ -53,7 +59,7 @@ class Scenario:
     async def run(self) -> None:
         """Tell the whole story."""
         await self.first_deployment()
-        await self.strangers()
+        await Strangers(self.story, self.replay, self.data).tell()
         self._year = asyncio.create_task(self.replay.run())
         try:
             await self.drift()
@@ -99,38 +105,6 @@ class Scenario:
             raise RuntimeError(f"training failed:\n{trainer.last_words()}")
         return trainer.last_words(1).strip()
 
-    async def strangers(self) -> None:
-        """Requests that do not belong are flagged or refused; ordinary ones are not."""
-        self.story.chapter("2 · Requests that do not belong")
-        ordinary = self.data.between("2013-01-10", "2013-01-12").iloc[::10].head(60)
-        celsius = ordinary.assign(
-            temperature=(ordinary["temperature"] - 32) / 1.8 - 60, dew_point=(ordinary["dew_point"] - 32) / 1.8 - 60
-        )
-        hectopascal = ordinary.assign(pressure=ordinary["pressure"] / 33.86)
-        moon = ordinary.assign(distance=238_900.0)
-        calm = await self.flagged(ordinary)
-        self.story.claim(f"ordinary flights: {calm:.0%} of 60 flagged", holds=calm <= 0.15)  # noqa: PLR2004 (acceptance .95)
-        for what, rows in (
-            ("temperatures off by a conversion", celsius),
-            ("pressure in inches of mercury", hectopascal),
-            ("a distance to the moon", moon),
-        ):
-            share = await self.flagged(rows)
-            self.story.claim(f"{what}: {share:.0%} flagged", holds=share >= 0.9)  # noqa: PLR2004
-        answer = await self.replay.ask_without(ordinary.head(3), "distance")
-        text = answer.json().get("error", answer.text)
-        self.story.claim(
-            f"a missing field: HTTP {answer.status_code}, “{text[:120]}”",
-            holds=answer.status_code == httpx.codes.BAD_REQUEST and "distance" in answer.text,
-        )
-
-    async def flagged(self, rows: pd.DataFrame) -> float:
-        """Return the share of rows that the answer flags."""
-        answer = (await self.replay.ask(rows)).raise_for_status()
-        outputs = {tensor["name"]: tensor["data"] for tensor in answer.json()["outputs"]}
-        flags = outputs["out_of_distribution"]
-        return sum(map(bool, flags)) / len(flags)
-
     async def drift(self) -> None:
         """Quiet windows stay quiet; then drift is found."""
         self.story.chapter("3 · The year goes by; the monitor watches")
@@ -167,6 +141,7 @@ class Scenario:
     async def retraining(self) -> None:
         """The policy retrains on Ray, backtests and gates."""
         self.story.chapter("4 · The policy retrains")
+        self.pace = AT_WORK
 
         async def started() -> Document:
             return (await self.watch.status(POLICIES)).get("activeRun") or {}
@@ -301,6 +276,13 @@ class Scenario:
         """Drift goes on; in the middle of the next canary the operator is killed."""
         self.story.chapter("6 · The season goes on; the operator is killed in the middle of a canary")
         self.broken = asyncio.create_task(self.train("broken"))
+        self.pace = SUMMER
+
+        async def autumn() -> bool:
+            return self.replay.today >= AUTUMN or bool((await self.watch.status(DEPLOYMENTS)).get("candidate"))
+
+        await self.wait(autumn, "autumn, or the next version", within=150)
+        self.pace = AT_WORK
         await self.retraining_quietly()
         await self.watch.suspend(POLICIES, suspend=True)
         self.story.say("leeboard suspend flights --only policy: no further retraining until the end of chapter 7")
@@ -331,7 +313,7 @@ class Scenario:
     async def rest_of_the_year(self) -> None:
         """Play what is left of the year, and close."""
         self.story.chapter("8 · The rest of the year")
-        self.replay.seconds_per_day = 0.25
+        self.pace = ENDING
         assert self._year is not None  # noqa: S101 (set by run)
         year = self._year
 
@@ -359,8 +341,9 @@ class Scenario:
             if self._year is not None and self._year.done() and what != "the end of the year":
                 self._year.result()
                 raise RuntimeError(f"the year ended while the story waited for {what}")
-            if what != "the end of the year":
-                self.replay.seconds_per_day = pace(self.replay.today)
+            self.replay.seconds_per_day = (
+                self.pace if self.pace == ENDING else max(self.pace, slowed(self.replay.today))
+            )
             return await check()
 
         try:
@@ -377,11 +360,11 @@ class Scenario:
         return "; ".join(parts)
 
 
-def pace(today: pd.Timestamp) -> float:
-    """Return the seconds that a day takes: towards the end of the year time goes slower, so that the story can end."""
+def slowed(today: pd.Timestamp) -> float:
+    """Return the least seconds that a day takes: towards the end of the year time goes slower, so the story can end."""
     if today < pd.Timestamp("2013-11-01"):
-        return 0.75
-    return 2.0 if today < pd.Timestamp("2013-12-15") else 6.0
+        return 0.0
+    return AT_WORK if today < pd.Timestamp("2013-12-15") else 6.0
 
 
 def loop_seconds(marks: dict[str, float], computed: float) -> str:

@@ -70,6 +70,13 @@ class Story:
         self.console.print()
         self.console.print(table)
 
+    def grid(self, title: str, headings: list[str], rows: list[list[str]]) -> None:
+        """Show numbers under headings."""
+        table = Table(*headings, title=title, title_justify="left", title_style="bold cyan", pad_edge=False)
+        for row in rows:
+            table.add_row(*map(escape, row))
+        self.console.print(table)
+
     def _tell(self, markup: str) -> None:
         self.console.print(f"[dim]{time.monotonic() - self._began:6.1f} s[/]  {markup}", highlight=False)
 
