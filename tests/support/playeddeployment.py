@@ -47,6 +47,7 @@ GOOD = {
     "errors": 0.0,
     "stableRequests": 1000.0,
     "latency": 0.02,
+    "latencyAtLeast": 0.02,
     "stableLatency": 0.02,
     "strangers": 50.0,
     "rows": 1000.0,

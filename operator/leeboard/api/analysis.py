@@ -31,9 +31,9 @@ class Latency(ApiModel):
     quantile: Annotated[float, Field(gt=0, lt=1)] = 0.99
     """Which quantile."""
     max_seconds: Annotated[float, Field(gt=0, le=600)] | None = None
-    """The candidate's quantile must not be above it."""
+    """Fails when the one-sided 95 % lower bound of the candidate's quantile is above it."""
     max_ratio_to_stable: Annotated[float, Field(gt=0, le=100)] | None = None
-    """The candidate's quantile must not be above so many times the stable version's over the same time."""
+    """Fails when that bound is above so many times the stable version's quantile over the same time."""
 
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one("maxSeconds", "maxRatioToStable"),)
 

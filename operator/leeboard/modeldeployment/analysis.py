@@ -15,12 +15,10 @@ from leeboard.api.analysis import AnalysisMetric, NoData
 from leeboard.api.modeldeployment import FrozenStable, MetricStatus, RolloutStatus, Verdict
 from leeboard.control.clock import instant
 from leeboard.control.conditions import cut
+from leeboard.modeldeployment.confidence import wilson_lower
 from leeboard.modeldeployment.seen import Reading
 
 ERROR_RETRY = timedelta(seconds=10)
-
-_Z_95 = 1.6448536269514722
-"""95 % quantile of the standard normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +40,6 @@ class Assessment:
     status: MetricStatus
     stable: float | None = None
     """The stable version's value, for a ratio."""
-
-
-def wilson_lower(hits: float, total: float) -> float:
-    """Return the one-sided 95 % lower bound of a rate.
-
-    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
-
-    Args:
-        hits: How often it happened, at most `total`.
-        total: Out of how many, more than 0.
-    """
-    rate = min(hits / total, 1.0)
-    spread = _Z_95 * math.sqrt(rate * (1 - rate) / total + _Z_95**2 / (4 * total**2))
-    return max(0.0, (rate + _Z_95**2 / (2 * total) - spread) / (1 + _Z_95**2 / total))
 
 
 def due(rollout: RolloutStatus, interval: timedelta, hold: timedelta) -> datetime | None:
@@ -148,12 +132,12 @@ def _rate(what: str, hits: float, total: float, bound: float, stable: float | No
 
 def _latency(metric: AnalysisMetric, reading: Reading, frozen: float | None) -> Finding:
     latency = metric.latency
-    value = reading.values.get("latency")
-    if latency is None or value is None:
+    value, least = reading.values.get("latency"), reading.values.get("latencyAtLeast")
+    if latency is None or value is None or least is None:
         return Finding(Verdict.INCONCLUSIVE, "no latency of the candidate was measured")
-    what = f"latency at quantile {latency.quantile:g} is {value:.4g} s"
+    what = f"latency at quantile {latency.quantile:g} is {value:.4g} s (at least {least:.4g} s with 95 % confidence)"
     if latency.max_seconds is not None:
-        bad = value > latency.max_seconds
+        bad = least > latency.max_seconds
         said = f"{what}, bound {latency.max_seconds:g} s"
         return Finding(Verdict.FAILED if bad else Verdict.SUCCESSFUL, said, value, latency.max_seconds)
     stable = frozen if frozen is not None else reading.values.get("stableLatency")
@@ -162,7 +146,7 @@ def _latency(metric: AnalysisMetric, reading: Reading, frozen: float | None) -> 
         return Finding(Verdict.INCONCLUSIVE, short or "no latency of the stable version was measured", value)
     bound = stable * (latency.max_ratio_to_stable or 1.0)
     said = f"{what}, bound {bound:.4g} s ({latency.max_ratio_to_stable:g} times the stable version's {stable:.4g} s)"
-    return Finding(Verdict.FAILED if value > bound else Verdict.SUCCESSFUL, said, value, bound, stable)
+    return Finding(Verdict.FAILED if least > bound else Verdict.SUCCESSFUL, said, value, bound, stable)
 
 
 def _strangers(metric: AnalysisMetric, reading: Reading, frozen: float | None) -> Finding:

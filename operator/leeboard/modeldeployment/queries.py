@@ -10,6 +10,7 @@ from datetime import datetime
 from leeboard.api.analysis import AnalysisMetric
 from leeboard.api.modeldeployment import ModelDeployment
 from leeboard.contract import serving
+from leeboard.modeldeployment.confidence import Z_95
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,11 @@ def questions(subject: ModelDeployment, metric: AnalysisMetric, contest: Contest
     if metric.error_rate is not None:
         asked["errors"] = _increase(serving.METRIC_REQUESTS, f'{candidate},code=~"5.."', window)
     if metric.latency is not None:
-        asked["latency"] = _quantile(metric.latency.quantile, candidate, window)
+        quantile = metric.latency.quantile
+        asked["latency"] = _quantile(f"{quantile:g}", candidate, window)
+        asked["latencyAtLeast"] = _quantile(_lower_rank(quantile, asked["requests"]), candidate, window)
         if ratio:
-            asked["stableLatency"] = _quantile(metric.latency.quantile, stable, window)
+            asked["stableLatency"] = _quantile(f"{quantile:g}", stable, window)
     if metric.out_of_distribution_rate is not None:
         asked["strangers"] = _increase(serving.METRIC_OOD_ROWS, candidate, window)
         asked["rows"] = _increase(serving.METRIC_SCORED_ROWS, candidate, window)
@@ -65,9 +68,19 @@ def _increase(metric: str, selector: str, window: str) -> str:
     return f"sum(increase({metric}{{{selector}}}[{window}]))"
 
 
-def _quantile(quantile: float, selector: str, window: str) -> str:
+def _quantile(quantile: str, selector: str, window: str) -> str:
     buckets = f"sum by (le) (rate({serving.METRIC_SECONDS}_bucket{{{selector}}}[{window}]))"
-    return f"histogram_quantile({quantile:g}, {buckets})"
+    return f"histogram_quantile({quantile}, {buckets})"
+
+
+def _lower_rank(quantile: float, requests: str) -> str:
+    """Return the rank whose latency is the one-sided 95 % lower bound of a quantile's, as PromQL.
+
+    How many of n requests are quicker than the quantile is binomial; its normal approximation gives the rank.
+    Source: W. J. Conover, Practical Nonparametric Statistics, 3rd edition, 3.2.
+    """
+    spread = Z_95 * math.sqrt(quantile * (1 - quantile))
+    return f"scalar(clamp_min({quantile:g} - {spread:.6g} / sqrt({requests}), 0))"
 
 
 def _filled_in(query: str, subject: ModelDeployment, contest: Contest, window: str) -> str:

@@ -22,7 +22,7 @@ _SHORT: dict[str, Manifest] = {
                 "interval": "2s",
                 "metrics": [
                     {"name": "errors", "errorRate": {"max": 0.02}, "minSamples": 8},
-                    {"name": "latency", "latency": {"quantile": 0.9, "maxRatioToStable": 10}, "minSamples": 8},
+                    {"name": "latency", "latency": {"quantile": 0.5, "maxRatioToStable": 10}, "minSamples": 8},
                     {"name": "strangers", "outOfDistributionRate": {"maxRatioToStable": 3}, "minSamples": 8},
                 ],
             },

@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 from leeboard.api.analysis import PROMQL_VARIABLES, AnalysisMetric
 from leeboard.api.modeldeployment import MetricStatus, ModelDeployment, RolloutStatus
 from leeboard.modeldeployment import analysis, queries
+from leeboard.modeldeployment.confidence import wilson_lower
 from leeboard.modeldeployment.seen import Reading
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -35,6 +36,7 @@ def assess(
     error: str = "",
     **values: Any,
 ):
+    values = {"latencyAtLeast": values.get("latency"), **values}
     reading = Reading(values=values, error=error, away=away)
     return analysis.assess(metric(**fields), reading, before, frozen or {}, last=last)
 
@@ -50,6 +52,12 @@ def assess(
         ("extrapolated counts are borne", ERRORS, {"requests": 100.2, "errors": 100.4}, "Failed"),
         ("a quick answer is good", SECONDS, {"requests": 200, "latency": 0.4}, "Successful"),
         ("a slow answer is bad", SECONDS, {"requests": 200, "latency": 0.6}, "Failed"),
+        (
+            "a slow quantile that may be chance is good",
+            SECONDS | {"minSamples": 8},
+            {"requests": 8, "latency": 0.6, "latencyAtLeast": 0.3},
+            "Successful",
+        ),
         ("no latency decides nothing", SECONDS, {"requests": 200, "latency": None}, "Inconclusive"),
         ("as slow as the stable version is good", RATIO, {"requests": 200, "latency": 0.12, **STABLE}, "Successful"),
         ("slower than the stable version is bad", RATIO, {"requests": 200, "latency": 0.13, **STABLE}, "Failed"),
@@ -99,7 +107,7 @@ def test_a_measurement(sentence: str, fields: dict[str, Any], values: dict[str, 
 def test_the_wilson_bound_is_that_of_scipy(hits: int, total: int):
     expected = binomtest(hits, total, alternative="greater").proportion_ci(0.95, method="wilson").low
 
-    assert analysis.wilson_lower(hits, total) == pytest.approx(expected, abs=1e-12)
+    assert wilson_lower(hits, total) == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_frozen_value_stands_for_the_stable_version_during_the_bake():
@@ -207,6 +215,14 @@ def test_asks_for_the_stable_version_only_for_a_ratio_and_not_during_the_bake():
     assert "stableLatency" in queries.questions(SUBJECT, metric(**RATIO), CONTEST, START)
     assert "stableLatency" not in queries.questions(SUBJECT, metric(**RATIO), baking, START)
     assert "stableLatency" not in queries.questions(SUBJECT, metric(**SECONDS), CONTEST, START)
+
+
+def test_the_lower_bound_of_a_quantile_is_an_order_statistic():
+    asked = queries.questions(
+        SUBJECT, metric(**SECONDS | {"latency": {"quantile": 0.9, "maxSeconds": 1}}), CONTEST, START
+    )
+
+    assert asked["latencyAtLeast"].startswith("histogram_quantile(scalar(clamp_min(0.9 - 0.493456 / sqrt(sum(increase(")
 
 
 def test_fills_in_what_a_query_may_name():

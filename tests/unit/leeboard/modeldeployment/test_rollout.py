@@ -234,7 +234,7 @@ def test_holds_ratios_in_the_bake_against_the_stable_values_of_the_last_step(pla
     played.alias("challenger", "2")
     played.run(120)
     assert played.known.rollout.frozen_stable[0].value == 0.02
-    played.answers |= {"stableLatency": None, "latency": 0.05}
+    played.answers |= {"stableLatency": None, "latency": 0.05, "latencyAtLeast": 0.04}
     played.run(20)
 
     assert played.split() == {"1": 100}
