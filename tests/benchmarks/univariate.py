@@ -1,14 +1,31 @@
-"""Univariate drift of 50 numeric and 10 categorical columns."""
+"""Univariate drift of 50 numeric and 10 categorical columns: six numbers of each, exact where the peer is exact."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from scipy import stats
+import pyarrow.parquet
 
-from leeboard.api.checks import Check, UnivariateDistance, UnivariateTest
-from leeboard_workers.drift import compare
-from tests.benchmarks.figures import Figure, median_seconds
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.peers import OURS, Environment, run
+
+DATA = Path("build/bench")
+ROWS = (100_000, 1_000_000)
+SLOW = 100_000
+"""With more rows the slowest peer is asked for less."""
+
+SCIPY = Environment("scipy", ("scipy==1.17.1", "pandas==2.3.3", "pyarrow==25.0.1"))
+NANNYML = Environment("nannyml", ("nannyml==0.13.1", "statsmodels==0.14.6", "pandas<3", "pyarrow"))
+ALIBI = Environment("alibi-detect", ("alibi-detect==0.13.0", "pyarrow==20.0.0"))
+FROUROS = Environment("frouros", ("frouros==0.9.0", "pandas<3", "pyarrow"))
+EVIDENTLY = Environment("evidently", ("evidently==0.7.23", "pandas<3", "pyarrow"))
+PEERS = (
+    ("scipy, the six numbers", SCIPY, "univariate_scipy"),
+    ("nannyml, binned KS, W, JS, chi-square", NANNYML, "univariate_nannyml"),
+    ("alibi-detect, KS and chi-square", ALIBI, "univariate_alibi"),
+    ("frouros, KS, W and chi-square", FROUROS, "univariate_frouros"),
+)
 
 
 def columns(rows: int, seed: int) -> dict[str, np.ndarray]:
@@ -31,19 +48,25 @@ def columns(rows: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def figures() -> Iterator[Figure]:
-    """KS, chi-square, Wasserstein and Jensen-Shannon for 60 columns; the peer computes KS and Wasserstein by scipy."""
-    then, now = columns(100_000, 1), columns(100_000, 2)
-    reference, window = pa.table(then), pa.table(now)
-    checks = [
-        Check(name="test", univariate_test=UnivariateTest()),
-        Check(name="distance", univariate_distance=UnivariateDistance()),
-    ]
+    """Six numbers of 60 columns, from tables in memory, beside each peer on the same tables."""
+    for rows in ROWS:
+        folder = _data(rows)
+        size = f"60 columns, {rows // 1000}k x {rows // 1000}k"
+        ours = run(OURS, "univariate_ours", folder=folder)
+        for name, environment, script in PEERS:
+            peer = run(environment, script, runs=0 if rows > SLOW else 1, folder=folder)
+            yield Figure(size, name, ours.seconds, peer.seconds, ours.peak_mb, peer.peak_mb)
+        asked = "six numbers" if rows <= SLOW else "one number"
+        peer = run(EVIDENTLY, "univariate_evidently", runs=0, folder=folder, preset=rows > SLOW)
+        yield Figure(size, f"evidently, {asked}", ours.seconds, peer.seconds, ours.peak_mb, peer.peak_mb)
 
-    def peer() -> None:
-        for name in then:
-            if name.startswith("n"):
-                stats.ks_2samp(then[name], now[name], method="asymp")
-                stats.wasserstein_distance(then[name], now[name])
 
-    ours = median_seconds(lambda: compare(reference, window, checks=checks), 3)
-    yield Figure("60 columns, 100k x 100k", "scipy, KS and Wasserstein only", ours, median_seconds(peer, 3))
+def _data(rows: int) -> str:
+    """Write both sides once, and return their folder."""
+    folder = DATA / f"univariate-{rows}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for side, seed in (("then", 1), ("now", 2)):
+        path = folder / f"{side}.parquet"
+        if not path.exists():
+            pyarrow.parquet.write_table(pa.table(columns(rows, seed)), path)
+    return str(folder.absolute())
