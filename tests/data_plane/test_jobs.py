@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import mlflow.sklearn
+import numpy as np
 import pytest
+from deltalake import DeltaTable
 from mlflow.tracking import MlflowClient
 
 from leeboard.api.checks import (
@@ -24,6 +26,7 @@ from leeboard.api.checks import (
     UnivariateDistance,
     UnivariateTest,
 )
+from leeboard.api.performance import Performance, PerformanceMetric
 from leeboard.api.retrainpolicy import FiredTrigger
 from leeboard.api.shared import DatasetFormat, DatasetRef, NoParameters
 from leeboard.api.training import Backtest, BuiltinTrainer, Evaluation, Gate, Holdout, Trainer, WarmStart
@@ -234,6 +237,67 @@ def test_a_version_without_lineage_says_what_to_do(river: River):
     report = answer(river.drift())
     assert report.permanent
     assert tags.TRAINING_DATA in report.message
+
+
+# -- labels that come late --
+
+QUALITY = Check(
+    name="quality",
+    performance=Performance(
+        metrics=[PerformanceMetric(name="accuracy", max_drop=0.05), PerformanceMetric(name="log_loss", max_drop=0.2)],
+        label_delay="1d",
+        min_coverage=0.6,
+    ),
+)
+
+
+def late(river: River, folder: Path, *, wrong: float = 0.0, labelled: float = 1.0) -> LogTables:
+    """Return a log whose answers are wrong so often, and whose labels have come for so many rows."""
+    frame = rivers.world(3_000, seed=3)
+    nth = np.arange(len(frame)) / len(frame)
+    draw = np.random.default_rng(0).permutation(nth)
+    answers = np.where(draw < wrong, 1 - frame["flood"], frame["flood"])
+    log = rivers.write_log(folder / "late", frame, version=river.version, answers=answers)
+    if labelled < 1:
+        DeltaTable(log.labels).delete(f"row >= {round(10 * labelled)}")
+    return log
+
+
+def test_answers_are_judged_when_their_labels_have_come(river: River, tmp_path: Path):
+    report = answer(river.drift(log=late(river, tmp_path, wrong=0.4), checks=(QUALITY,)))
+    [check] = report.checks
+    assert report.drifted
+    assert report.message.startswith("The window drifted: quality found it")
+    assert (check.performance.window_start_time, check.performance.window_end_time) == (
+        "2026-01-01T00:00:00Z",
+        "2026-01-07T00:00:00Z",
+    )
+    accuracy, log_loss = check.performance.metrics
+    assert accuracy.low < 0.6 < accuracy.high
+    assert accuracy.reference > 0.75
+    assert "Leeboard's predictor" in log_loss.message, "no probabilities were logged"
+    assert report.rows == check.performance.rows == 1800
+    calm = answer(river.drift(log=late(river, tmp_path / "calm", wrong=0.1), checks=(QUALITY,)))
+    assert not calm.drifted
+    assert calm.outcome is JobOutcome.MEASURED
+
+
+def test_labels_that_are_still_missing_are_asked_for(river: River, tmp_path: Path):
+    request = river.drift(log=late(river, tmp_path, wrong=0.4, labelled=0.3), checks=(*CHECKS, QUALITY))
+    report = answer(request)
+    quality = report.checks[-1]
+    assert (quality.statistic, quality.labels_wanted) == (None, 540)
+    assert (quality.performance.labelled, quality.performance.rows) == (540, 1800)
+    assert report.checks[0].statistic is not None, "the other checks do not wait"
+    alone = answer(request.model_copy(update={"checks": (QUALITY,), "labels_pass": 1}))
+    assert alone.outcome is JobOutcome.INSUFFICIENT
+    assert "540 of 1800 rows have a label (30%)" in alone.message
+
+
+def test_a_reference_without_labels_says_what_to_do(river: River, tmp_path: Path):
+    reference = DatasetRef(uri=str(tmp_path / f"{river.model}-training.parquet"), label_column="flod")
+    request = river.drift(log=late(river, tmp_path), checks=(QUALITY,), reference=reference)
+    assert "has no column flod: set labelColumn" in answer(request).message
 
 
 # -- retraining --

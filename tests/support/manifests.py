@@ -81,6 +81,10 @@ def _continual(*triggers: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"continual": {"triggers": list(triggers), **more}}
 
 
+def _performance(*metrics: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"checks": [{"name": "quality", "performance": {"metrics": list(metrics), **more}}]}
+
+
 AGE = {"name": "age", "time": {"maxAge": "7d"}}
 
 MODEL_DEPLOYMENTS = [
@@ -258,6 +262,14 @@ DRIFT_MONITORS = [
     _bad(D, "a check of two things", spec={"checks": [{"name": "a", "prediction": {}, "univariateTest": {}}]}, says="exactly one"),
     _bad(D, "two checks of one name", spec={"checks": [{"name": "a", "prediction": {}}, {"name": "a", "univariateTest": {}}]}),
     _good(D, "all checks", spec={"checks": [{"name": c.lower(), c: {}} for c in ("univariateTest", "univariateDistance", "prediction", "outOfDistributionRate")]}),
+    _good(D, "quality of answers", spec=_performance({"name": "accuracy", "maxDrop": 0.03}, {"name": "log_loss", "maxDrop": 0.2, "baseline": 0.4})),
+    _good(D, "a loss of quantiles", spec=_performance({"name": "quantile_loss", "maxDrop": 2, "quantile": 0.9})),
+    _bad(D, "a quantile of another metric", spec=_performance({"name": "mae", "maxDrop": 2, "quantile": 0.9}), says="quantile belongs"),
+    _bad(D, "a metric that does not exist", spec=_performance({"name": "acuracy", "maxDrop": 0.1})),
+    _bad(D, "a metric without a bound", spec=_performance({"name": "mae"})),
+    _bad(D, "quality by no metric", spec=_performance()),
+    _bad(D, "a metric named twice", spec=_performance({"name": "f1", "maxDrop": 0.1}, {"name": "f1", "maxDrop": 0.2})),
+    _bad(D, "quality of no labels", spec=_performance({"name": "f1", "maxDrop": 0.1}, minCoverage=0)),
     _bad(D, "a test that does not exist", spec={"checks": [{"name": "a", "univariateTest": {"numeric": "Students"}}]}),
     _bad(D, "an alpha of zero", spec={"checks": [{"name": "a", "univariateTest": {"alpha": 0}}]}),
     _good(D, "a large alpha", spec={"checks": [{"name": "a", "univariateTest": {"alpha": 0.5}}]}),

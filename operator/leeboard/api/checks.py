@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from leeboard.api.base import ApiModel, ElementName, Rule, Share, at_most_one, exactly_one
+from leeboard.api.performance import Performance
 from leeboard.api.shared import ColumnName
 
 
@@ -148,7 +149,9 @@ class Check(ApiModel):
     """Distance between the answers then and now."""
     out_of_distribution_rate: OutOfDistributionIncrease | None = None
     """How many more rows are out of distribution."""
+    performance: Performance | None = None
+    """Quality of the answers, once their outcomes are known."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        exactly_one("univariateTest", "univariateDistance", "prediction", "outOfDistributionRate"),
+        exactly_one("univariateTest", "univariateDistance", "prediction", "outOfDistributionRate", "performance"),
     )

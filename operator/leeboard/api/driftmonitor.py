@@ -188,6 +188,31 @@ class MonitorJob(ApiModel):
     """After a failed attempt: the RayJob is not made before."""
     message: Message = ""
     """Why the attempt before it failed."""
+    labels_pass: Annotated[int, Field(ge=1)] | None = None
+    """When the window is scored again as labels came: for which time."""
+    checks: Annotated[list[ElementName], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"})] = []
+    """When the window is scored again: which checks."""
+    label_rows: Annotated[int, Field(ge=0)] = 0
+    """Labels that the log held when the job was made."""
+
+
+class PendingWindow(ApiModel):
+    """A window that too few labels had come for; it is scored again when they have come."""
+
+    window_start_time: Timestamp
+    """Start of the window, included."""
+    window_end_time: Timestamp
+    """End of the window, excluded."""
+    checks: Annotated[list[ElementName], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"})]
+    """Checks that wait for labels."""
+    labels_pass: Annotated[int, Field(ge=1, le=3)]
+    """The next time that it is scored again: the first, second or third; after that it is given up."""
+    wanted_label_rows: Annotated[int, Field(ge=0)]
+    """So many labels the log must hold before: those that it held, and those that the window lacked."""
+    not_before_time: Timestamp
+    """It is not scored again before."""
+    model_version: Annotated[str, Field(max_length=9)]
+    """The version that was stable; a promotion ends the waiting."""
 
 
 class Episode(ApiModel):
@@ -220,6 +245,10 @@ class DriftMonitorStatus(ApiModel):
     """Drift that lasts."""
     last_episode_end_time: Timestamp | None = None
     """When the last episode ended."""
+    pending_labels: Annotated[
+        list[PendingWindow], Field(max_length=10, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = []
+    """Windows that wait for labels, newest first; the oldest goes when there are too many."""
     quiet_runs: Annotated[int, Field(ge=0, le=1000)] = 0
     """Quiet windows in a row."""
     last_alert_time: Timestamp | None = None

@@ -118,6 +118,8 @@ class DriftRequest(JobRequest):
     max_rows: int
     acceptance: float | None = None
     """Acceptance of the detector, when there is one."""
+    labels_pass: int | None = None
+    """How often the window was scored before for want of labels; none: this is the first time."""
 
 
 class RetrainRequest(JobRequest):
@@ -220,17 +222,56 @@ class ColumnReport(Document):
     """Why a column could not be compared."""
 
 
+class MetricReport(Document):
+    """A metric in the window and on the reference, each with its 95 % interval."""
+
+    name: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    reference: float | None = None
+    reference_low: float | None = None
+    reference_high: float | None = None
+    drop: float | None = None
+    """How much worse than the reference, at the friendly end of its 95 % interval."""
+    max_drop: float
+    drifted: bool = False
+    message: str = ""
+    """Why there is no number."""
+
+
+class PerformanceReport(Document):
+    """Answers of the stable version against their outcomes."""
+
+    window_start_time: str
+    """Start of the rows' time, included: the window's, shifted back by the labels' delay."""
+    window_end_time: str
+    rows: int
+    """Rows that the stable version answered."""
+    labelled: int
+    """Those of them whose outcome is known."""
+    min_coverage: float
+    delay_seconds: float | None = None
+    """Median of the time from a request until its label came."""
+    late_delay_seconds: float | None = None
+    """Nine of ten labels came within it."""
+    metrics: tuple[MetricReport, ...] = ()
+
+
 class CheckReport(Document):
     """One check of the window."""
 
     name: str
     kind: str
-    """univariateTest, univariateDistance, prediction, outOfDistributionRate."""
+    """univariateTest, univariateDistance, prediction, outOfDistributionRate, performance."""
     statistic: float | None = None
     threshold: float | None = None
     drifted: bool = False
     worst_columns: tuple[str, ...] = ()
     message: str = ""
+    labels_wanted: int | None = None
+    """Rows that still lack a label before the check can tell; none: nothing is missing."""
+    performance: PerformanceReport | None = None
 
 
 class DriftReport(JobReport):

@@ -1,12 +1,13 @@
 """Decides what a monitor does next: follow the job under way, take up the window that is due, or tidy up. Pure."""
 
 from leeboard.api.driftmonitor import DriftMonitorStatus, MonitorJob, MonitorRun, WindowVerdict
+from leeboard.contract.jobs import DriftReport, JobOutcome
 from leeboard.control import attempts
 from leeboard.control.attempts import Stand, Standing
 from leeboard.control.clock import instant, iso
 from leeboard.control.conditions import READY, true, waiting
 from leeboard.control.steps import Create, Look, Plan, Step
-from leeboard.driftmonitor import episodes, manifests
+from leeboard.driftmonitor import episodes, labels, manifests
 from leeboard.driftmonitor.seen import ScheduledWindow, Seen
 from leeboard.driftmonitor.status import (
     Findings,
@@ -38,15 +39,16 @@ def _taken_note(seen: Seen) -> DriftMonitorStatus:
             "observed_generation": monitor.metadata.generation,
             "next_run_time": None if monitor.spec.suspend else iso(seen.next_start),
             "live_arms": seen.live_arms,
+            "pending_labels": labels.still_wanted(monitor.status.pending_labels, seen),
         }
     )
     return episodes.superseded(status, seen.stable.version if seen.stable else None, seen.now)
 
 
 def _follow(seen: Seen, status: DriftMonitorStatus, job: MonitorJob) -> Plan:
-    window = ScheduledWindow(instant(job.window_start_time), instant(job.window_end_time))
+    window = ScheduledWindow.of_job(job)
     if seen.report is not None:
-        return _finished(seen, status, run_of_report(seen.report, window, seen))
+        return _finished(seen, status, window, run_of_report(seen.report, window, seen))
     where = attempts.standing(seen.job(job.ray_job), job.ray_job, seen.now, observed=job.observed)
     if where.stand is Stand.FAILED:
         return _failed(seen, status, job, window, where)
@@ -64,7 +66,7 @@ def _follow(seen: Seen, status: DriftMonitorStatus, job: MonitorJob) -> Plan:
 def _failed(seen: Seen, status: DriftMonitorStatus, job: MonitorJob, window: ScheduledWindow, where: Standing) -> Plan:
     """Go on to the next attempt, or give the window up."""
     if not where.retryable or job.attempt >= seen.monitor.spec.job.retries:
-        return _finished(seen, status, run_without_report(WindowVerdict.ERROR, where.message, window, seen))
+        return _finished(seen, status, window, run_without_report(WindowVerdict.ERROR, where.message, window, seen))
     name = manifests.job_name(seen, job.request_hash, job.attempt + 1)
     again = job.model_copy(update=attempts.next_attempt(job.attempt, name, where.message, seen.now))
     return _plan(seen, status.model_copy(update={"active_job": again}), _retrying(seen, again), 0.0)
@@ -95,18 +97,20 @@ def _make(seen: Seen, status: DriftMonitorStatus, job: MonitorJob, window: Sched
 
 
 def _start(seen: Seen, status: DriftMonitorStatus) -> Plan | None:
-    """Take up the window that is due."""
-    tick = seen.due
-    if tick is None or seen.monitor.spec.suspend or obstacle(seen) is not None:
+    """Take up the window that is due, or one whose labels have come."""
+    if seen.monitor.spec.suspend or obstacle(seen) is not None:
         return None
-    window = seen.window(tick)
-    taken = status.model_copy(update={"last_tick_time": iso(tick)})
+    tick = seen.due
+    window = seen.window(tick) if tick is not None else labels.due(seen)
+    if window is None:
+        return None
+    taken = status.model_copy(update={"last_tick_time": iso(tick)}) if tick is not None else status
     request = manifests.desired_request(seen, window)
     if request is None:
         nothing = "nothing has been logged yet: send requests, and see whether the arms reach the collector"
-        return _finished(seen, taken, run_without_report(WindowVerdict.INSUFFICIENT, nothing, window, seen))
+        return _finished(seen, taken, window, run_without_report(WindowVerdict.INSUFFICIENT, nothing, window, seen))
     if seen.report is not None:
-        return _finished(seen, taken, run_of_report(seen.report, window, seen))
+        return _finished(seen, taken, window, run_of_report(seen.report, window, seen))
     if not seen.room:
         return _plan(seen, status, _no_room(seen, window), _LOOK_FOR_ROOM)
     job = MonitorJob(
@@ -116,24 +120,52 @@ def _start(seen: Seen, status: DriftMonitorStatus) -> Plan | None:
         attempt=0,
         request_hash=request.request_hash,
         started_time=iso(seen.now),
+        labels_pass=window.labels_pass or None,
+        checks=list(window.checks),
+        label_rows=seen.tables.label_rows if seen.tables is not None else 0,
     )
     return _make(seen, taken, job, window)
 
 
-def _finished(seen: Seen, status: DriftMonitorStatus, run: MonitorRun) -> Plan:
+def _finished(seen: Seen, status: DriftMonitorStatus, window: ScheduledWindow, run: MonitorRun) -> Plan:
     """Record the outcome of a window, and say so when it is drift."""
     stable = seen.stable.version if seen.stable else None
-    recorded = status.model_copy(
-        update={"active_job": None, "last_run": run, "history": [run, *status.history][:MAX_HISTORY]}
-    )
-    judged = episodes.after_run(recorded, run, seen.monitor, stable, seen.now)
-    event = episodes.alert(judged, run, seen.monitor, seen.now)
+    recorded = _recorded(seen, status, window, run)
+    news = episodes.news(status, recorded, iso(window.end))
+    judged = episodes.after_run(recorded, news, seen.monitor, stable, seen.now) if news is not None else recorded
+    event = episodes.alert(judged, news, seen.monitor, seen.now) if news is not None else None
     if event is not None:
         judged = judged.model_copy(update={"last_alert_time": iso(seen.now)})
     return Plan(
         status=compose(seen, judged, resting(seen, judged)),
         steps=(event,) if event is not None else (),
         look=Look(0.0),  # the RayJobs that may go now
+    )
+
+
+def _recorded(seen: Seen, status: DriftMonitorStatus, window: ScheduledWindow, run: MonitorRun) -> DriftMonitorStatus:
+    """Put the run at the head of the history, or amend the one that stands there for the same window."""
+    report, job = seen.report.report if seen.report is not None else None, status.active_job
+    held = seen.tables.label_rows if seen.tables is not None else 0
+    told = report if isinstance(report, DriftReport) and report.outcome is not JobOutcome.ERROR else None
+    pending = labels.pending_after(
+        status.pending_labels,
+        window,
+        told,
+        monitor=seen.monitor,
+        label_rows=job.label_rows if job is not None else held,
+        now=seen.now,
+    )
+    if window.labels_pass:
+        history = [
+            labels.amended(old, run, window.checks) if old.window_end_time == run.window_end_time else old
+            for old in status.history
+        ]
+    else:
+        history = [run, *status.history][:MAX_HISTORY]
+    last = history[0] if history else status.last_run
+    return status.model_copy(
+        update={"active_job": None, "last_run": last, "history": history, "pending_labels": pending}
     )
 
 

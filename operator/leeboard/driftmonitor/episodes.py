@@ -1,5 +1,8 @@
 """When drifted windows become an episode, and when an episode ends. Pure.
 
+A run counts as quiet only if it measured the checks that raised the episode: nobody is told that the quality is well
+again because no labels came.
+
 windows   S  D  S  D  D  I  S  S  S       S stable, D drifted, I insufficient
 (2 of 3)           ▲                      raised: two of the last three measured windows
                    └──── episode ──┘      cleared after three quiet windows in a row; I counts for nothing
@@ -32,13 +35,25 @@ def superseded(status: DriftMonitorStatus, stable_version: str | None, now: date
     return _ended(status, now)
 
 
+def news(before: DriftMonitorStatus, after: DriftMonitorStatus, window_end_time: str) -> MonitorRun | None:
+    """Return the run of a window if it tells more than it did before: it is new, or labels changed what it says."""
+    run = next((run for run in after.history if run.window_end_time == window_end_time), None)
+    old = next((run for run in before.history if run.window_end_time == window_end_time), None)
+    if run is None or old is None:
+        return run
+    found = {check.name for check in run.checks if check.drifted} - {c.name for c in old.checks if c.drifted}
+    checks = before.episode.checks if before.episode is not None else []
+    quieted = _is_quiet(run, checks) and not _is_quiet(old, checks)
+    return run if found or quieted else None
+
+
 def after_run(
     status: DriftMonitorStatus, run: MonitorRun, monitor: DriftMonitor, stable_version: str | None, now: datetime
 ) -> DriftMonitorStatus:
     """Raise, go on with or clear the episode.
 
     Args:
-        status: With the run at the head of its history.
+        status: With the run in its history.
         run: The run that ended; counts if it was measured, against the version that serves.
         monitor: The monitor.
         stable_version: The version that serves; None: unknown.
@@ -49,7 +64,8 @@ def after_run(
     if status.episode is not None:
         return _gone_on(status, status.episode, run, monitor.spec.alerting.clear_after, now)
     raising = monitor.spec.alerting.raise_after
-    recent = [old for old in status.history if _counts(old, run, status.last_episode_end_time)][: raising.of]
+    until = [old for old in status.history if old.window_end_time <= run.window_end_time]
+    recent = [old for old in until if _counts(old, run, status.last_episode_end_time)][: raising.of]
     breaches = [old for old in recent if old.verdict is WindowVerdict.DRIFTED]
     if run.verdict is not WindowVerdict.DRIFTED or len(breaches) < raising.breaches:
         return status
@@ -96,9 +112,17 @@ def _gone_on(
     if run.verdict is WindowVerdict.DRIFTED:
         grown = episode.model_copy(update={"checks": _drifted_checks(run, episode.checks)})
         return status.model_copy(update={"episode": grown, "quiet_runs": 0})
+    if not _is_quiet(run, episode.checks):
+        return status
     if status.quiet_runs + 1 >= clear_after:
         return _ended(status, now)
     return status.model_copy(update={"quiet_runs": status.quiet_runs + 1})
+
+
+def _is_quiet(run: MonitorRun, checks: list[str]) -> bool:
+    """Say whether a run speaks against an episode: it measured what raised it, and found nothing."""
+    measured = all(check.statistic is not None for check in run.checks if check.name in checks)
+    return run.verdict is WindowVerdict.STABLE and measured
 
 
 def _ended(status: DriftMonitorStatus, now: datetime) -> DriftMonitorStatus:

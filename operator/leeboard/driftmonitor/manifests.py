@@ -21,6 +21,7 @@ def desired_request(seen: Seen, window: ScheduledWindow) -> DriftRequest | None:
     if model is None or stable is None or tables is None:
         return None
     spec, detection = monitor.spec, model.spec.out_of_distribution
+    checks = tuple(check for check in spec.checks if not window.checks or check.name in window.checks)
     return DriftRequest(
         namespace=monitor.metadata.namespace,
         owner=monitor.metadata.name,
@@ -32,13 +33,14 @@ def desired_request(seen: Seen, window: ScheduledWindow) -> DriftRequest | None:
         window_start_time=iso(window.start),
         window_end_time=iso(window.end),
         log=LogTables(predictions=tables.predictions, labels=tables.labels),
-        arms=livearms.within(seen.live_arms, window.start, window.end),
+        arms=livearms.within(seen.live_arms, window.start - seen.reach, window.end),
         reference=spec.reference.dataset,
         columns=spec.columns,
-        checks=tuple(spec.checks),
+        checks=checks,
         min_rows=spec.window.min_rows,
         max_rows=spec.window.max_rows,
         acceptance=detection.acceptance if detection is not None else None,
+        labels_pass=window.labels_pass or None,
     )
 
 

@@ -6,10 +6,10 @@ from leeboard.api import modeldeployment
 from leeboard.api.driftmonitor import DriftMonitor
 from leeboard.contract.jobs import experiment_name
 from leeboard.control.attempts import Stand, standing
-from leeboard.control.clock import instant
 from leeboard.control.rayjobs import is_running
 from leeboard.control.reading import read
 from leeboard.control.world import World
+from leeboard.driftmonitor import labels
 from leeboard.driftmonitor.manifests import desired_request
 from leeboard.driftmonitor.seen import ScheduledWindow, Seen
 from leeboard.driftmonitor.status import obstacle
@@ -29,8 +29,9 @@ async def observe(monitor: DriftMonitor, world: World) -> Seen:
         running_jobs=sum(is_running(job, now) for job in world.store.list("RayJob")),
     )
     window = _window_to_ask_for(seen)
-    if window is not None:
+    if window is not None or (obstacle(seen) is None and labels.ripe(seen)):
         seen = replace(seen, tables=await world.collector.table_state(meta.namespace, name))
+        window = window or labels.due(seen)
     request_hash = _awaited(seen, window)
     if request_hash is None:
         return seen
@@ -46,7 +47,7 @@ def _window_to_ask_for(seen: Seen) -> ScheduledWindow | None:
     if active is not None:
         if seen.job(active.ray_job) is not None or active.observed:
             return None
-        return ScheduledWindow(instant(active.window_start_time), instant(active.window_end_time))
+        return ScheduledWindow.of_job(active)
     if seen.monitor.spec.suspend or obstacle(seen) is not None or seen.due is None:
         return None
     return seen.window(seen.due)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from leeboard.api.base import seconds
-from leeboard.api.driftmonitor import KIND, DriftMonitor
+from leeboard.api.driftmonitor import KIND, DriftMonitor, MonitorJob
 from leeboard.api.modeldeployment import ModelDeployment, StableStatus
 from leeboard.api.shared import ArmSpan
 from leeboard.contract.registry import ReportedRun
@@ -24,6 +24,16 @@ class ScheduledWindow:
 
     start: datetime
     end: datetime
+    labels_pass: int = 0
+    """For which time it is scored again as labels came."""
+    checks: tuple[str, ...] = ()
+    """By which checks alone; empty: by all."""
+
+    @classmethod
+    def of_job(cls, job: MonitorJob) -> Self:
+        """Return the window of a job under way."""
+        start, end = instant(job.window_start_time), instant(job.window_end_time)
+        return cls(start, end, job.labels_pass or 0, tuple(job.checks))
 
 
 @dataclass(frozen=True)
@@ -84,10 +94,17 @@ class Seen:
     def live_arms(self) -> list[ArmSpan]:
         """The arms whose rows a window can still hold."""
         status = self.monitor.status
-        horizon = self.window(self.newest_tick).start
+        starts = [self.window(self.newest_tick).start]
+        starts += [instant(entry.window_start_time) for entry in status.pending_labels]
         if status.active_job is not None:
-            horizon = min(horizon, instant(status.active_job.window_start_time))
-        return livearms.remember(status.live_arms, self.model, self.now, horizon)
+            starts.append(instant(status.active_job.window_start_time))
+        return livearms.remember(status.live_arms, self.model, self.now, min(starts) - self.reach)
+
+    @property
+    def reach(self) -> timedelta:
+        """How much further back than a window's start a job reads: labels come late."""
+        checks = self.monitor.spec.checks
+        return timedelta(seconds=max((seconds(c.performance.label_delay) for c in checks if c.performance), default=0))
 
 
 def _identity(monitor: DriftMonitor) -> tuple[str, str, str]:

@@ -123,10 +123,15 @@ def drift(seen: Seen, status: DriftMonitorStatus) -> Finding:
             f"{raising.of} windows",
         )
     if last.verdict is WindowVerdict.INSUFFICIENT:
-        return false(DRIFT_DETECTED, "TooFewRows", f"the last window tells nothing: {last.message or 'too few rows'}")
+        reason = "WaitsForLabels" if _waits(last, status) else "TooFewRows"
+        return false(DRIFT_DETECTED, reason, f"the last window tells nothing: {last.message or 'too few rows'}")
     if last.verdict is WindowVerdict.ERROR:
         return false(DRIFT_DETECTED, "NotMeasured", "the last window could not be scored; Ready tells why")
     return false(DRIFT_DETECTED, "Quiet", f"the window {last.window_start_time} to {last.window_end_time} is quiet")
+
+
+def _waits(run: MonitorRun, status: DriftMonitorStatus) -> bool:
+    return any(entry.window_end_time == run.window_end_time for entry in status.pending_labels)
 
 
 def compose(seen: Seen, status: DriftMonitorStatus, findings: Findings) -> dict[str, Any]:

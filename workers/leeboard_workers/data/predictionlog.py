@@ -62,6 +62,8 @@ class LogRows:
     """Rows before sampling."""
     data_versions: dict[str, int]
     """Delta versions that were read, by the table's URI."""
+    unlabelled_rows: int = 0
+    """Rows that were left out because their outcome is not known."""
 
     @property
     def features(self) -> pa.Table:
@@ -104,7 +106,12 @@ def read_labelled(
     labels, versions = _labels(log.labels)
     joined = _joined(predictions.table, labels)
     sampled = joined if max_rows is None else sample_rows(joined, max_rows, seed)
-    return LogRows(table=sampled, total_rows=joined.num_rows, data_versions=predictions.data_versions | versions)
+    return LogRows(
+        table=sampled,
+        total_rows=joined.num_rows,
+        data_versions=predictions.data_versions | versions,
+        unlabelled_rows=predictions.total_rows - joined.num_rows,
+    )
 
 
 def count_labels(log: LogTables) -> int:

@@ -23,6 +23,7 @@ _KINDS = {
     "univariateDistance": "distance of each column",
     "prediction": "the model's answers",
     "outOfDistributionRate": "rows that do not belong",
+    "performance": "answers against outcomes",
 }
 
 

@@ -85,7 +85,7 @@ def is_numeric(kind: pa.DataType) -> bool:
 
 def numeric_values(column: pa.ChunkedArray | pa.Array) -> NumericValues:
     """Read a column as numbers; times become seconds since the epoch, text is parsed."""
-    numbers = _floats(column)
+    numbers = numbers_of(column)
     finite = numbers[np.isfinite(numbers)]
     finite.sort()
     return NumericValues(
@@ -132,15 +132,16 @@ def level_of(value: object) -> str:
     return str(value)
 
 
-def _floats(column: pa.ChunkedArray | pa.Array) -> Floats:
+def numbers_of(column: pa.ChunkedArray | pa.Array) -> Floats:
+    """Read a column as numbers in its own order; what is missing, or text that is no number, is NaN."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return _floats(column.cast(kind.value_type))
+        return numbers_of(column.cast(kind.value_type))
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         seconds = column.cast(pa.timestamp("us", getattr(kind, "tz", None))).cast(pa.int64())
-        return _floats(seconds) / 1e6
+        return numbers_of(seconds) / 1e6
     if pa.types.is_time(kind) or pa.types.is_duration(kind):
-        return _floats(column.cast(pa.int32() if kind.bit_width == 32 else pa.int64()))  # noqa: PLR2004 (Arrow's widths)
+        return numbers_of(column.cast(pa.int32() if kind.bit_width == 32 else pa.int64()))  # noqa: PLR2004 (Arrow's widths)
     if pa.types.is_boolean(kind):
         column = column.cast(pa.int8())
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):

@@ -19,6 +19,10 @@ SPEC: dict[str, Any] = {
     "modelDeploymentRef": {"name": MODEL},
     "schedule": {"every": "30m"},
     "window": {"duration": "6h", "lag": "5m"},
+    "checks": [
+        {"name": "columns", "univariateTest": {}},
+        {"name": "quality", "performance": {"metrics": [{"name": "f1", "maxDrop": 0.1}], "labelDelay": "30m"}},
+    ],
     "alerting": {"raiseAfter": {"breaches": 2, "of": 3}, "clearAfter": 2, "cooldown": "1h"},
     "job": {"retries": 1},
 }
@@ -37,6 +41,9 @@ class Monitors(RuleBasedStateMachine):
         self.started: list[str] = []
         """Windows in the order in which they were first taken up."""
         self.episodes: list[str] = []
+        self.again: list[tuple[str, int | None]] = []
+        """Windows that were scored again, and for which time."""
+        self.labels = 0
 
     @property
     def status(self) -> DriftMonitorStatus:
@@ -58,6 +65,12 @@ class Monitors(RuleBasedStateMachine):
         if before.active_job is None and made:
             request = self.world.request_of(made[0].manifest["metadata"]["name"])
             assert isinstance(request, DriftRequest)
+            if request.labels_pass is not None:
+                assert {check.name for check in request.checks} == {"quality"}
+                assert (request.window_end_time, request.labels_pass) not in self.again, "each time once"
+                assert request.labels_pass <= 3
+                self.again.append((request.window_end_time, request.labels_pass))
+                return
             assert request.window_end_time not in self.started, "a window is taken up once"
             assert self.started == sorted(self.started)
             self.started.append(request.window_end_time)
@@ -76,19 +89,26 @@ class Monitors(RuleBasedStateMachine):
         self.pass_once(crash_after=after)
 
     @precondition(lambda self: self.active is not None)
-    @rule(outcome=st.sampled_from(["drifted", "drifted", "quiet", "insufficient", "error"]), passes=st.booleans())
-    def the_job_reports(self, outcome: str, *, passes: bool) -> None:
+    @rule(
+        outcome=st.sampled_from(["drifted", "drifted", "quiet", "insufficient", "error"]),
+        quality=st.sampled_from(["drifted", "quiet", "short", "short"]),
+        passes=st.booleans(),
+    )
+    def the_job_reports(self, outcome: str, quality: str, *, passes: bool) -> None:
         assert self.active is not None
         request = self.world.request_of(self.active)
         assert isinstance(request, DriftRequest)
-        drifted = outcome == "drifted"
+        checks = [_said("columns", outcome), _said("quality", quality)]
+        if request.labels_pass is not None:
+            checks = checks[1:]
+        drifted = any(check.drifted for check in checks)
         outcomes = {"insufficient": JobOutcome.INSUFFICIENT, "error": JobOutcome.ERROR}
         report = DriftReport(
             request_hash=request.request_hash,
             outcome=outcomes.get(outcome, JobOutcome.MEASURED),
             drifted=drifted,
             version=request.version,
-            checks=(CheckReport(name="columns", kind="univariateTest", drifted=drifted),),
+            checks=tuple(checks),
         )
         self.world.answer(request, report)
         self.world.end_job(self.active)
@@ -111,6 +131,12 @@ class Monitors(RuleBasedStateMachine):
     def the_job_vanishes(self) -> None:
         assert self.active is not None
         del self.world.objects["RayJob", self.active]
+        self.pass_once()
+
+    @rule(labels=st.sampled_from([1, 100]))
+    def labels_come(self, labels: int) -> None:
+        self.labels += labels
+        log(self.world, labels=self.labels)
         self.pass_once()
 
     @rule()
@@ -137,14 +163,20 @@ class Monitors(RuleBasedStateMachine):
         if episode is None:
             return
         if episode.id not in self.episodes:
-            head = status.history[0]
-            assert head.verdict is WindowVerdict.DRIFTED
-            of_version = [run for run in status.history if run.model_version == head.model_version]
+            of_version = [run for run in status.history if run.model_version == episode.model_version]
             measured = [run for run in of_version if run.verdict in {WindowVerdict.DRIFTED, WindowVerdict.STABLE}]
-            assert sum(run.verdict is WindowVerdict.DRIFTED for run in measured[:3]) >= 2
+            drifted = [run.verdict is WindowVerdict.DRIFTED for run in measured]
+            raised_at = [at for at, now in enumerate(drifted) if now and sum(drifted[at : at + 3]) >= 2]
+            assert raised_at, "two of three, wherever labels have come late"
             self.episodes.append(episode.id)
         assert self.episodes[-1] == episode.id, "an episode that ended does not come back"
         assert status.quiet_runs < 2
+
+    @invariant()
+    def windows_wait_for_labels_within_bounds(self) -> None:
+        waiting = self.status.pending_labels
+        assert len(waiting) <= 10
+        assert len({entry.window_end_time for entry in waiting}) == len(waiting)
 
     @rule()
     def deciding_again_changes_nothing(self) -> None:
@@ -180,6 +212,13 @@ class Monitors(RuleBasedStateMachine):
             DriftReport(request_hash=request.request_hash, outcome=JobOutcome.MEASURED, version=request.version),
         )
         self.world.end_job(self.active)
+
+
+def _said(name: str, outcome: str) -> CheckReport:
+    kind = "performance" if name == "quality" else "univariateTest"
+    if outcome in {"short", "insufficient", "error"}:
+        return CheckReport(name=name, kind=kind, labels_wanted=50 if outcome == "short" else None)
+    return CheckReport(name=name, kind=kind, statistic=0.2, threshold=0.1, drifted=outcome == "drifted")
 
 
 TestMonitors = Monitors.TestCase

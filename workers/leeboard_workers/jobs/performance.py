@@ -1,0 +1,98 @@
+"""Judges the answers of a window by the labels that came: how many, how late, and what the metrics say."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from leeboard.api.checks import Check
+from leeboard.api.performance import NUMBER_METRICS, Performance
+from leeboard.contract.jobs import CheckReport, DriftRequest
+from leeboard_workers.data.predictionlog import LogRows
+from leeboard_workers.data.windows import Window
+from leeboard_workers.drift.outcomes import Outcomes, outcomes_of, probabilities_of
+from leeboard_workers.drift.performance import Coverage, performance_report, too_few_rows
+from leeboard_workers.drift.values import level_of
+from leeboard_workers.jobs.sides import AnsweredReference, Sides
+
+
+def judge(check: Check, request: DriftRequest, sides: Sides) -> CheckReport:
+    """Score a performance check.
+
+    Raises:
+        DatasetError, ModelError: reference or model cannot be had.
+    """
+    if check.performance is None:
+        raise ValueError(f"the check {check.name} is not about performance")
+    window, log = sides.labelled(check.performance.label_delay)
+    known = log.table.filter(pc.is_valid(log.table["label"]))
+    coverage = _coverage(window, log, known)
+    if coverage.rows < request.min_rows:
+        told = (
+            f"version {request.version} answered {coverage.rows} rows from {coverage.start_time} to "
+            f"{coverage.end_time}, and {request.min_rows} are asked for: too few to tell"
+        )
+        return too_few_rows(check.name, check.performance, coverage, told)
+    if known.num_rows == 0:
+        return performance_report(check.name, check.performance, coverage, window=None, reference=None)
+    answered = sides.answered
+    classes = _classes(check.performance, answered)
+    return performance_report(
+        check.name,
+        check.performance,
+        coverage,
+        window=_outcomes(known, classes),
+        reference=answered.outcomes(classes),
+        seed=request.seed,
+        why_no_reference=_why_unlabelled(sides),
+    )
+
+
+def _coverage(window: Window, log: LogRows, known: pa.Table) -> Coverage:
+    rows = log.total_rows + log.unlabelled_rows
+    share = known.num_rows / max(log.table.num_rows, 1)  # of a sample, when there is one
+    waited = pc.subtract(known["label_ingest_time"], known["time"]).cast(pa.int64()).to_numpy() / 1e6
+    late = np.quantile(np.maximum(waited, 0.0), [0.5, 0.9]) if waited.size else None
+    return Coverage(
+        start_time=_iso(window.start),
+        end_time=_iso(window.end),
+        rows=rows,
+        labelled=round(share * log.total_rows),
+        delay_seconds=None if late is None else float(late[0]),
+        late_delay_seconds=None if late is None else float(late[1]),
+    )
+
+
+def _outcomes(known: pa.Table, classes: tuple[object, ...] | None) -> Outcomes:
+    width = len(classes) if classes is not None else 0
+    logged = "probabilities" in known.column_names and width > 0
+    return outcomes_of(
+        known["label"],
+        known["prediction"],
+        classes=classes,
+        probabilities=probabilities_of(known["probabilities"], width) if logged else None,
+        groups=known["request_id"],
+    )
+
+
+def _classes(check: Performance, answered: AnsweredReference) -> tuple[object, ...] | None:
+    """Return the model's classes, or for a model that does not tell, the levels of the reference's labels."""
+    if answered.classes is not None:
+        return answered.classes
+    if all(metric.name in NUMBER_METRICS for metric in check.metrics) or answered.labels is None:
+        return None
+    levels = {level_of(value) for value in pc.unique(answered.labels).to_pylist() if value is not None}
+    return tuple(sorted(levels))
+
+
+def _why_unlabelled(sides: Sides) -> str:
+    column, where = sides.reference.label_column, sides.reference.story
+    if sides.reference.labels is not None:
+        return ""
+    lacks = f"has no column {column}" if column else "names no label column"
+    return f"the reference ({where}) {lacks}: set labelColumn to one that it has, or state the metric's baseline"
+
+
+def _iso(time: datetime | None) -> str:
+    return "" if time is None else time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

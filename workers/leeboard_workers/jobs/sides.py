@@ -1,0 +1,129 @@
+"""The two sides of a comparison, each read when it is first needed: the window's rows, and the reference's."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from leeboard.api.base import seconds
+from leeboard.contract.jobs import DriftRequest
+from leeboard_workers.data.datasets import DatasetError, read_dataset, sample_rows
+from leeboard_workers.data.predictionlog import LogRows, read_labelled, read_predictions
+from leeboard_workers.data.windows import Window
+from leeboard_workers.drift.outcomes import Outcomes, outcomes_of
+from leeboard_workers.jobs.frame import Desk
+from leeboard_workers.jobs.models import LoadedModel, find_version, load
+
+ANSWERED_ROWS = 20_000
+"""So many rows of the reference are answered by the model, at most."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The rows that a window is held against."""
+
+    features: pa.Table
+    labels: pa.ChunkedArray | None
+    story: str
+    label_column: str | None = None
+    """Which column was to hold the labels."""
+
+
+@dataclass(frozen=True)
+class AnsweredReference:
+    """Rows of the reference with what the model says to them."""
+
+    inputs: pa.Table
+    labels: pa.ChunkedArray | None
+    predictions: npt.NDArray[Any]
+    probabilities: npt.NDArray[np.float64] | None
+    classes: tuple[object, ...] | None
+    """Of a classifier, in the order of its probabilities."""
+
+    def outcomes(self, classes: tuple[object, ...] | None) -> Outcomes | None:
+        """Return answers beside labels, by these classes; none: there are no labels."""
+        if self.labels is None:
+            return None
+        said = pa.array(self.predictions)
+        return outcomes_of(self.labels, said, classes=classes, probabilities=self.probabilities)
+
+
+class Sides:
+    """What a request is answered from."""
+
+    def __init__(self, request: DriftRequest, desk: Desk) -> None:
+        """Read nothing yet."""
+        self._request = request
+        self._desk = desk
+
+    @cached_property
+    def window(self) -> Window:
+        """The scored window."""
+        return Window.between(self._request.window_start_time, self._request.window_end_time)
+
+    @cached_property
+    def log(self) -> LogRows:
+        """What all live arms answered in the window."""
+        asked = self._request
+        return read_predictions(asked.log, asked.arms, self.window, max_rows=asked.max_rows, seed=asked.seed)
+
+    def labelled(self, label_delay: str) -> tuple[Window, LogRows]:
+        """Return the window shifted back by the labels' delay, and what the stable version answered in it."""
+        asked, shift = self._request, timedelta(seconds=seconds(label_delay))
+        start, end = self.window.start, self.window.end
+        shifted = Window(start - shift if start else None, end - shift if end else None)
+        stable = [arm for arm in asked.arms if arm.version == asked.version]
+        return shifted, read_labelled(asked.log, stable, shifted, max_rows=asked.max_rows, seed=asked.seed)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The reference's rows. Raises DatasetError, ModelError."""
+        asked = self._request
+        if asked.reference is not None:
+            ref, story = asked.reference, asked.reference.uri
+        else:
+            version = find_version(self._desk.run.client, asked.model_name, asked.version)
+            ref, story = version.training_data, f"training data of version {version.number}"
+        rows = read_dataset(ref)
+        if rows.num_rows > asked.max_rows:
+            rows, story = sample_rows(rows, asked.max_rows, asked.seed), f"{story}, sampled"
+        labels = rows[ref.label_column] if ref.label_column in rows.column_names else None
+        others = [name for name in (ref.label_column, ref.timestamp_column) if name in rows.column_names]
+        return Reference(rows.drop_columns(others), labels, story, ref.label_column)
+
+    @cached_property
+    def model(self) -> LoadedModel:
+        """The stable version. Raises ModelError."""
+        return load(self._desk.run.client, self._request.model_name, self._request.version)
+
+    @cached_property
+    def answered(self) -> AnsweredReference:
+        """What the stable version says to the reference. Raises DatasetError, ModelError."""
+        from leeboard_workers.retrain.metrics import answers_of  # noqa: PLC0415 (only what needs answers needs it)
+
+        rows = self.reference.features
+        if self.reference.labels is not None:
+            rows = rows.append_column("\0label", self.reference.labels)
+        rows = sample_rows(rows, ANSWERED_ROWS, self._request.seed)
+        inputs = rows.select(self._inputs(rows))
+        answers = answers_of(self.model.model, inputs.to_pandas())
+        labels = rows["\0label"] if "\0label" in rows.column_names else None
+        return AnsweredReference(inputs, labels, answers.predict, answers.probabilities, _classes(answers.classes))
+
+    def _inputs(self, rows: pa.Table) -> list[str]:
+        names = list(self.model.features) or [name for name in rows.column_names if name != "\0label"]
+        missing = [name for name in names if name not in rows.column_names]
+        if missing:
+            raise DatasetError(
+                f"the reference lacks {', '.join(missing)}, which version {self._request.version} takes: name a "
+                "reference that has every column of the model"
+            )
+        return names
+
+
+def _classes(found: Any) -> tuple[object, ...] | None:
+    return None if found is None else tuple(value.item() if hasattr(value, "item") else value for value in found)
