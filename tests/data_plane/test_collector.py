@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from leeboard.contract.serving import LabelBatch, PredictionBatch, TableState
-from leeboard_workers.serving.collector import ENV_TOKENS_FILE
+from leeboard_workers.serving.collector.options import ENV_TOKENS_FILE
 from tests.support.dataplane import MODEL, NAMESPACE, Plane, Served, until
 
 
@@ -122,7 +122,7 @@ def test_writers_need_the_token_of_their_namespace(plane: Plane, tmp_path: Path)
     tokens = tmp_path / "tokens.json"
     tokens.write_text(json.dumps({NAMESPACE: "secret", "other": "theirs"}))
     guarded = plane.collector(tmp_path / "log", **{ENV_TOKENS_FILE: str(tokens)})
-    for given, status in ((None, 403), ("theirs", 403), ("secret", 200)):
+    for given, status in ((None, 401), ("theirs", 403), ("secret", 200)):
         headers = {"authorization": f"Bearer {given}"} if given else {}
         assert guarded.post("/v1/predictions", batch("a"), headers=headers).status_code == status
         assert guarded.post("/v1/labels", labels({"request_id": "a"}), headers=headers).status_code == status

@@ -106,6 +106,8 @@ class PredictionBatch(Document):
     latency_ms: float = 0.0
     changed_columns: ChangedColumns | None = None
     """What was done to columns before they were logged; none: nothing."""
+    integer_features: Annotated[list[str], Field(max_length=10_000)] | None = None
+    """Columns that the model's signature calls integer; they are stored as such as long as all values are whole."""
 
 
 class Label(Document):
@@ -113,7 +115,7 @@ class Label(Document):
 
     request_id: Annotated[str, Field(min_length=1, max_length=128)]
     row: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    label: float | int | str | bool | None = None
+    label: float | int | Annotated[str, Field(max_length=1024)] | bool | None = None
     reward: float | None = None
     time: float | None = None
     """When the outcome happened, seconds since the epoch; none: now."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from leeboard_workers.serving.journal import Journal, JournalFullError
+from leeboard_workers.serving.collector.journal import Journal, JournalFullError
 
 
 async def test_what_was_appended_is_read_in_order(tmp_path: Path) -> None:

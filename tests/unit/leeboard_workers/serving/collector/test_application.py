@@ -4,8 +4,9 @@ import orjson
 from deltalake import DeltaTable
 
 from leeboard_workers.serving.asgi import Request
-from leeboard_workers.serving.collector import Collector, Options
-from leeboard_workers.serving.journal import Journal
+from leeboard_workers.serving.collector.application import Collector
+from leeboard_workers.serving.collector.options import Options
+from leeboard_workers.serving.collector.journal import Journal
 
 BATCH = {
     "namespace": "air",

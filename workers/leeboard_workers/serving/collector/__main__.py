@@ -1,0 +1,17 @@
+"""`leeboard-collector`: serve until SIGTERM."""
+
+import os
+
+from leeboard_workers.serving.asgi import serve
+from leeboard_workers.serving.collector.application import Collector
+from leeboard_workers.serving.collector.options import read_options
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    options, port = read_options(None, os.environ)
+    serve(Collector(options), port)
+
+
+if __name__ == "__main__":
+    main()

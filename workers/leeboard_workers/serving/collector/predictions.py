@@ -1,0 +1,43 @@
+"""Checks the batches of POST /v1/predictions."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from leeboard.contract.serving import PredictionBatch
+from leeboard_workers.serving.codec import MAX_ROWS
+from leeboard_workers.serving.collector.bodies import check_length, check_names, check_time, sentence_of
+from leeboard_workers.serving.collector.refusals import RefusedError
+
+MAX_FEATURES = 4096
+_LONGEST_NAME = 253
+_LONGEST_FEATURE = 256
+
+
+def checked_batch(document: Any) -> PredictionBatch:
+    """Return a batch.
+
+    Raises:
+        RefusedError: it is none, or is larger than a batch may be; the sentence names the field.
+    """
+    try:
+        batch = PredictionBatch.model_validate(document, strict=True, by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise RefusedError(sentence_of(error)) from error
+    check_names(batch.namespace, batch.model_deployment)
+    check_length("arm", batch.arm, _LONGEST_NAME)
+    check_length("version", batch.version, _LONGEST_NAME)
+    check_time("time", batch.time)
+    rows = len(batch.predictions)
+    if not 0 < rows <= MAX_ROWS:
+        raise RefusedError(f"a batch must hold 1 to {MAX_ROWS} rows, not {rows}")
+    if len(batch.features) > MAX_FEATURES:
+        raise RefusedError(f"a batch must hold at most {MAX_FEATURES} features, not {len(batch.features)}")
+    for name in batch.features:
+        check_length(f"the name of the feature {name[:40]!r}", name, _LONGEST_FEATURE)
+    columns = {f"features.{name}": cells for name, cells in batch.features.items()}
+    others = {"probabilities": batch.probabilities, "oodScores": batch.ood_scores, "ood": batch.ood}
+    for name, cells in (columns | others).items():
+        if cells is not None and len(cells) != rows:
+            raise RefusedError(f"{name} holds {len(cells)} values for {rows} rows")
+    return batch
