@@ -3,8 +3,8 @@
     request_id,row,label,reward,time
     3f0c…,0,late,,2026-02-14T09:30:00Z
 
-`request_id` must be there, `row` is 0 when it is left out. A label is a number if it reads as one, a truth value if it is
-`true` or `false`, else text. A time is RFC 3339 with its offset, or seconds since 1970; left out, it is that of the
+`request_id` must be there, `row` is 0 when it is left out. A label is a number if it reads as one, a truth value if it
+is `true` or `false`, else text. A time is RFC 3339 with its offset, or seconds since 1970; left out, it is that of the
 collector's acknowledgement.
 """
 
@@ -105,12 +105,12 @@ def _stripped(value: Any) -> Any:
 
 def _whole(value: Any) -> int:
     try:
-        number = int(value)
-        if number != float(value):
-            raise ValueError
+        number = float(value)
     except (ValueError, OverflowError, TypeError):
-        raise ValueError(f"row must be a whole number, not {str(value)[:80]!r}") from None
-    return number
+        number = math.nan
+    if not number.is_integer():
+        raise ValueError(f"row must be a whole number, not {str(value)[:80]!r}")
+    return int(number)
 
 
 def _number(name: str, value: Any) -> float:

@@ -246,6 +246,7 @@ class Stack:
         command = [
             str(Path(sys.executable).parent / "leeboard-collector"),
             *("--root", str(self.folder / "log"), "--port", self.collector_url.rsplit(":", 1)[1]),
+            *("--flush_seconds", "2"),
         ]
 
         async def ready() -> bool:

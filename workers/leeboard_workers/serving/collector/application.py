@@ -81,12 +81,11 @@ class Collector:
             "labels": Counter("leeboard_labels_total", "Acknowledged labels.", names, registry=registry),
             "events": Counter("leeboard_events_total", "Acknowledged CloudEvents.", names, registry=registry),
         }
-        prefix = "leeboard_collector"
-        self._failures = Counter(f"{prefix}_flush_failures_total", "Failed appends.", registry=registry)
-        self._refused = Counter(f"{prefix}_refused_total", "Refused requests.", ("code",), registry=registry)
-        self._repeats = Counter(f"{prefix}_repeated_rows_total", "Rows that came again.", registry=registry)
-        self._unpaired = Counter(f"{prefix}_unpaired_events_total", "Events without other half.", registry=registry)
-        self._journal_bytes = Gauge(f"{prefix}_journal_bytes", "Not yet in the tables.", registry=registry)
+        self._failures = Counter("leeboard_collector_flush_failures_total", "Failed appends.", registry=registry)
+        self._refused = Counter("leeboard_collector_refused_total", "Refused requests.", ("code",), registry=registry)
+        self._repeats = Counter("leeboard_collector_repeated_rows_total", "Rows that came again.", registry=registry)
+        self._unpaired = Counter("leeboard_collector_unpaired_events_total", "Events left alone.", registry=registry)
+        self._journal_bytes = Gauge("leeboard_collector_journal_bytes", "Not yet in the tables.", registry=registry)
 
     async def start(self) -> None:
         """Count what the last run left and begin; it is carried over while new rows are taken."""

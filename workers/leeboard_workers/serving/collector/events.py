@@ -103,7 +103,7 @@ def _half(attributes: dict[str, Any], data: Any, owner: Owner | None) -> Documen
     check_names(namespace, name)
     request_id = _request_id(attributes) or event_id
     check_length("the request id", request_id, _LONGEST_ID)
-    half = {
+    half: Document = {
         "key": [event_id, namespace, name, service, _text(attributes, "component")],
         "namespace": namespace,
         "modelDeployment": name,
@@ -185,8 +185,8 @@ def _mapping(attributes: dict[str, Any], name: str) -> dict[str, Any]:
 def _request_id(attributes: dict[str, Any]) -> str:
     for header, value in _mapping(attributes, "metadata").items():
         if header.lower() == "x-request-id":
-            value = value[0] if isinstance(value, list) and value else value
-            return value if isinstance(value, str) else ""
+            first = value[0] if isinstance(value, list) and value else value
+            return first if isinstance(first, str) else ""
     return ""
 
 

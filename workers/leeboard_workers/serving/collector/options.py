@@ -17,7 +17,7 @@ ENV_TOKENS_FILE = "LEEBOARD_COLLECTOR_TOKENS_FILE"
 ENV_TOKENS = "LEEBOARD_COLLECTOR_TOKENS"
 """The JSON document itself, when there is no file."""
 ENV_STORAGE_OPTIONS = "LEEBOARD_COLLECTOR_STORAGE_OPTIONS"
-"""JSON document of deltalake's storage options; what is missing comes from the environment (AWS_…, AZURE_…, GOOGLE_…)."""
+"""JSON document of deltalake's storage options; what is missing comes from the environment (AWS_…, AZURE_…)."""
 
 MAX_JOURNAL_BYTES = 2 * 1024**3
 
@@ -53,7 +53,7 @@ def duration(text: str) -> timedelta:
 
 
 def read_options(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> tuple[Options, int]:
-    """Read the command line and the environment; return the options and the port. Ends the process if they are wrong."""
+    """Read the command line and the environment; return options and port; ends if they are wrong."""
     parser = argparse.ArgumentParser(prog="leeboard-collector", description="Append predictions and labels to Delta.")
     parser.add_argument("--root", required=True, help="folder or URI (s3://…) under which all tables lie")
     parser.add_argument("--port", type=int, default=8080)

@@ -10,6 +10,7 @@ those of different kinds stay apart, so that no number becomes a text for its ne
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,7 +39,7 @@ _TYPES = {
     "list": NUMBERS,
     "text": pa.string(),
 }
-_Shape = tuple[tuple[str, str], ...]
+_OPTIONAL = ("oodScores", "ood", "probabilities", "changedColumns")
 
 
 def prediction_tables(batches: Iterable[Taken], stored: Iterable[str]) -> Iterator[pa.Table]:
@@ -48,12 +49,12 @@ def prediction_tables(batches: Iterable[Taken], stored: Iterable[str]) -> Iterat
         batches: Documents, already validated.
         stored: Columns that the log's table already holds.
     """
-    groups: dict[tuple[_Shape, bool, bool, bool, str | None], list[Taken]] = {}
+    groups: dict[_Kinds, list[Taken]] = {}
     for taken in batches:
-        groups.setdefault(_shape(taken[0]), []).append(taken)
+        groups.setdefault(_Kinds.of(taken[0]), []).append(taken)
     known = list(stored)
-    for (features, *_), group in groups.items():
-        table = _table(features, group, known)
+    for kinds, group in groups.items():
+        table = _table(kinds, group, known)
         known += table.column_names
         yield table
 
@@ -68,21 +69,29 @@ def label_tables(labels: Sequence[Document], ingest_time: float) -> list[pa.Tabl
     return [_label_table(part, ingest_time) for part in (numbers, texts) if part]
 
 
-def _shape(document: Document) -> tuple[_Shape, bool, bool, bool, str | None]:
-    integers = frozenset(document.get("integerFeatures") or ())
-    features = [(name, _kind(cells, integer=name in integers)) for name, cells in document["features"].items()]
-    return (
-        tuple((name, kind) for name, kind in features if kind is not None),
-        document.get("oodScores") is not None,
-        document.get("ood") is not None,
-        document.get("probabilities") is not None,
-        _answer_kind(document["predictions"]),
-    )
+@dataclass(frozen=True)
+class _Kinds:
+    """What the columns of a document are stored as."""
+
+    features: tuple[tuple[str, str], ...]
+    """Names and kinds of those that hold anything."""
+    answers: str | None
+    members: frozenset[str]
+    """Those of `_OPTIONAL` that are there."""
+
+    @classmethod
+    def of(cls, document: Document) -> "_Kinds":
+        integers = frozenset(document.get("integerFeatures") or ())
+        kinds = ((name, _kind(cells, integer=name in integers)) for name, cells in document["features"].items())
+        return cls(
+            tuple((name, kind) for name, kind in kinds if kind is not None),
+            _answer_kind(document["predictions"]),
+            frozenset(member for member in _OPTIONAL if document.get(member) is not None),
+        )
 
 
-def _table(features: _Shape, group: Sequence[Taken], stored: Sequence[str]) -> pa.Table:
+def _table(kinds: _Kinds, group: Sequence[Taken], stored: Sequence[str]) -> pa.Table:
     counts = [len(document["predictions"]) for document, _ in group]
-    first = group[0][0]
 
     def each(values: Iterable[Any]) -> list[Any]:
         return [value for value, count in zip(values, counts, strict=True) for _ in range(count)]
@@ -101,16 +110,19 @@ def _table(features: _Shape, group: Sequence[Taken], stored: Sequence[str]) -> p
         "ingest_time": _times(each(ingest_time for _, ingest_time in group)),
         "latency_ms": pa.array(each(document.get("latencyMs", 0.0) for document, _ in group), pa.float64()),
     }
-    if first.get("oodScores") is not None:
+    if "oodScores" in kinds.members:
         columns["ood_score"] = pa.array(joined("oodScores"), pa.float64())
-    if first.get("ood") is not None:
+    if "ood" in kinds.members:
         columns["ood"] = pa.array(joined("ood"), pa.bool_())
-    if first.get("probabilities") is not None:
+    if "probabilities" in kinds.members:
         columns["probabilities"] = pa.array([row or None for row in joined("probabilities")], NUMBERS)
-    if (answers := _answer_kind(first["predictions"])) is not None:
-        columns["prediction"] = _array(joined("predictions"), answers)
-    names = stored_names((name for name, _ in features), stored)
-    for name, kind in features:
+    if "changedColumns" in kinds.members:
+        changed = (json.dumps(document["changedColumns"], sort_keys=True) for document, _ in group)
+        columns["changed_columns"] = pa.array(each(changed), pa.string())
+    if kinds.answers is not None:
+        columns["prediction"] = _array(joined("predictions"), kinds.answers)
+    names = stored_names((name for name, _ in kinds.features), stored)
+    for name, kind in kinds.features:
         columns[names[name]] = _array([cell for document, _ in group for cell in document["features"][name]], kind)
     return pa.table(columns)
 

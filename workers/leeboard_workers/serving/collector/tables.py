@@ -16,8 +16,8 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from leeboard_workers.data.predictionlog import MAX_EPOCHS, epoch_uri
 from leeboard_workers.serving.collector.repeats import LabelRepeats, PredictionRepeats, Repeats
-from leeboard_workers.serving.collector.upkeep import Care, Upkeep
 from leeboard_workers.serving.collector.uniting import cast_rows, fits, plain
+from leeboard_workers.serving.collector.upkeep import Care, Upkeep
 
 _ROWS = "leeboard.rows"
 _NEWEST = "leeboard.newest-micros"
@@ -89,7 +89,7 @@ class LogTable:
         fresh = self._repeats.without(rows)
         if fresh.num_rows:
             self._place(fresh)
-        repeated = rows.num_rows - fresh.num_rows
+        repeated: int = rows.num_rows - fresh.num_rows
         if repeated:
             self._epochs[0].repeats += repeated  # what comes again came before, so there is one
         return repeated

@@ -48,7 +48,7 @@ def _storable(column: pa.ChunkedArray, kind: pa.DataType) -> bool:
     comes = column.type
     if comes == kind:
         return True
-    number = pa.types.is_floating(kind) or pa.types.is_integer(kind)
+    number = bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
     if pa.types.is_boolean(comes):
         return number
     if pa.types.is_integer(comes) and pa.types.is_floating(kind):
@@ -63,4 +63,4 @@ def _within(column: pa.ChunkedArray) -> bool:
     if bounds["min"] is None:
         return True
     whole = pa.types.is_integer(column.type) or bool(pc.all(pc.is_finite(column)).as_py())
-    return whole and -_EXACT <= bounds["min"] and bounds["max"] <= _EXACT
+    return whole and bounds["min"] >= -_EXACT and bounds["max"] <= _EXACT

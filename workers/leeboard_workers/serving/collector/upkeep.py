@@ -52,7 +52,7 @@ class Upkeep:
     history: timedelta = timedelta(days=1)
     """How long a version stays readable: what a finished job read can be read again for so long."""
     retention: timedelta | None = None
-    """How long rows are kept, predictions by the day of the request, labels by their acknowledgement; none: for ever."""
+    """How long rows are kept, predictions by day of the request, labels by acknowledgement; none: for ever."""
     storage_options: dict[str, str] | None = None
     """How the object store is reached, in deltalake's words; what is missing comes from the environment."""
 
@@ -83,7 +83,7 @@ class Upkeep:
             if time.monotonic() - care.tidied >= _TIDY_SECONDS:
                 care.tidied = time.monotonic()
                 self.tidy(table, partition, datetime.now(UTC))
-        except Exception:  # whatever the store says
+        except Exception:  # noqa: BLE001 (whatever the store says)
             care.compacted = table.version()
             _log.exception("the upkeep of %s failed; it is tried again", table.table_uri)
 

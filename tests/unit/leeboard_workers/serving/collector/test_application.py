@@ -5,8 +5,8 @@ from deltalake import DeltaTable
 
 from leeboard_workers.serving.asgi import Request
 from leeboard_workers.serving.collector.application import Collector
-from leeboard_workers.serving.collector.options import Options
 from leeboard_workers.serving.collector.journal import Journal
+from leeboard_workers.serving.collector.options import Options
 
 BATCH = {
     "namespace": "air",

@@ -191,3 +191,13 @@ def test_rows_that_are_too_old_and_files_that_nobody_needs_are_deleted(tmp_path:
             list((tmp_path / name / "_delta_log").glob("*.parquet"))
         )
         assert LogTable(table.uri, "journal", upkeep, labels=labels).extent.rows == 2
+
+
+def test_rows_tell_what_was_done_to_their_columns(tmp_path: Path) -> None:
+    table = predictions(tmp_path)
+    changed = {"drop": ["name"], "hash": [], "round": {"age": 0}}
+    for number, more in enumerate(({"changedColumns": changed}, {})):
+        put(table, batch(f"r{number}", [1.0, 2.0], **more))
+        table.commit(number)
+    told = DeltaTable(table.uri).to_pyarrow_table().sort_by("request_id")["changed_columns"].to_pylist()
+    assert told == ['{"drop": ["name"], "hash": [], "round": {"age": 0}}'] * 2 + [None] * 2
