@@ -57,8 +57,11 @@ class Closing:
         self.story.table("The year 2013", rows)
         self.story.grid(
             "AUC by month",
-            ["", *(f"{month_abbr[month]}" for month in areas.index)],
-            [["frozen", *_decimals(areas["frozen"])], ["kept", *_decimals(areas["kept"])]],
+            ["", "frozen", "kept", "gain"],
+            [
+                [month_abbr[month], f"{then:.3f}", f"{now:.3f}", "" if now == then else f"{now - then:+.3f}"]
+                for month, then, now in zip(areas.index, areas["frozen"], areas["kept"], strict=True)
+            ],
         )
         self.story.claim("the kept model was better than the frozen one", holds=kept > frozen)
         self.story.claim("every answered flight is in the log, once", holds=logged == tally.answered_rows)
@@ -95,10 +98,6 @@ class Closing:
         except TimeoutError:
             self.story.say("the log did not reach the number of answers")
         return last
-
-
-def _decimals(areas: "pd.Series[float]") -> list[str]:
-    return [f"{area:.3f}".removeprefix("0") for area in areas]
 
 
 def _rolled_back(status: Document) -> set[str]:
