@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 help:  ## what there is
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 setup: $(VENV)/ready  ## the virtual environment with everything, pinned
 
@@ -26,6 +26,7 @@ demo: programs  ## the whole loop on one machine with real flights; KEEP=1 leave
 	@$(BIN)/leeboard sandbox demo $(if $(KEEP),--keep)
 
 test: programs  ## every test
+	@$(BIN)/leeboard sandbox prepare helm
 	@$(BIN)/pytest
 
 unit: setup  ## the quick tests
@@ -46,10 +47,25 @@ verify: setup  ## generated files are fresh
 bench: setup  ## the speed figures, side by side with peers; ONLY="univariate scores" for some
 	@$(BIN)/python -m tests.benchmarks $(ONLY)
 
+REGISTRY ?= ghcr.io/leeboard
+IMAGES := operator=operator/Dockerfile worker=workers/worker.Dockerfile serving=workers/serving.Dockerfile
+
+images:  ## operator, worker and serving, by docker, podman or buildah; REGISTRY=… names them
+	@builder=$$(for tool in docker podman buildah; do $$tool info >/dev/null 2>&1 && echo $$tool && break; done); test -n "$$builder" || { echo "no docker, podman or buildah that works: see docs/operations/images.md for the same content without one"; exit 1; }; \
+	version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml); \
+	for image in $(IMAGES); do $$builder build $(BUILD_ARGS) --file $${image#*=} --tag $(REGISTRY)/$${image%%=*}:$$version . || exit 1; done
+
+image-contents: setup  ## what they hold, as folders under build/images, where there is no builder
+	@rm -rf build/images build/dist && $(BIN)/uv build --quiet --wheel --out-dir build/dist .
+	@for extra in operator worker serving; do \
+	  $(BIN)/uv venv --quiet --python $(BIN)/python build/images/$$extra/opt/leeboard && \
+	  $(BIN)/uv pip install --quiet --python build/images/$$extra/opt/leeboard/bin/python --constraint requirements.lock "leeboard[$$extra] @ file://$$(ls $(CURDIR)/build/dist/*.whl)" && \
+	  du -sm build/images/$$extra | awk '{print $$2 ": " $$1 " MB"}' || exit 1; done
+
 lock: setup  ## pin everything anew
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
 clean:  ## what this folder's make has made (the cache of programs stays)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup programs demo test unit lint types generate verify bench lock clean
+.PHONY: help setup programs demo test unit lint types generate verify bench images image-contents lock clean

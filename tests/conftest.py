@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.support.controlplane",
     "tests.support.dataplane",
+    "tests.support.helm",
     "tests.support.mlflow",
     "tests.support.rayhead",
     "tests.support.shell",

@@ -171,3 +171,33 @@ async def test_says_once_that_its_neighbours_are_away_and_writes_nothing_more(
         said, before = writes(), await passes(environment)
         await until(lambda: grown(2, before), "two more passes", within=60)
         assert writes() == said
+
+
+async def test_works_in_its_namespaces_with_no_rights_in_the_cluster(bench: Bench, environment: dict[str, str]) -> None:
+    fenced = "leeboard-fenced"
+    role = cluster_role() | {"kind": "Role", "metadata": {"name": "leeboard"}}
+    role["rules"] = [rule for rule in role["rules"] if rule["apiGroups"] != ["apiextensions.k8s.io"]]
+    rbac = "rbac.authorization.k8s.io"
+    binding = {
+        "apiVersion": f"{rbac}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "leeboard"},
+        "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "leeboard"},
+        "subjects": [{"apiGroup": rbac, "kind": "User", "name": fenced}],
+    }
+    for plural, manifest in (("roles", role), ("rolebindings", binding)):
+        answer = await bench.person.post(f"{RBAC}/namespaces/{bench.namespace}/{plural}", json=manifest)
+        assert answer.is_success, answer.text
+    environment |= {"KUBECONFIG": str(bench.plane.kubeconfig(fenced)), "LEEBOARD_NAMESPACES": bench.namespace}
+    await bench.create(monitor(bench.namespace))
+    async with process(environment) as operator:
+
+        async def reported() -> Any:
+            return ((await bench.read()).get("status") or {}).get("conditions")
+
+        await until(reported, "the status", within=60)
+        await until(lambda: alive(environment), "the health probe", within=60)
+        operator.send_signal(signal.SIGTERM)
+        _, log = await operator.communicate()
+        assert operator.returncode == 0, log.decode()[-3000:]
+    assert b"Traceback" not in log, log.decode()[-6000:]

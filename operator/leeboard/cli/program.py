@@ -161,11 +161,13 @@ def crds() -> None:
 
 
 @sandbox.command()
-def prepare() -> None:
+def prepare(
+    names: Annotated[list[str] | None, typer.Argument(help="Only these; left out: all that the sandbox runs.")] = None,
+) -> None:
     """Find, download or build the programs that the sandbox runs; once per machine."""
     from leeboard.cli import sandbox as command
 
-    command.prepare()
+    command.prepare(names or [])
 
 
 @sandbox.command()

