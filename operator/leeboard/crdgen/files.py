@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
+from leeboard.crdgen import rbac
 from leeboard.crdgen.kinds import KINDS, crd
-from leeboard.crdgen.rbac import cluster_role
 from leeboard.crdgen.reference import page
 
 NOTICE = "# Generated from operator/leeboard/api by `make generate`: change it there.\n"
@@ -34,7 +34,8 @@ def generated() -> dict[Path, str]:
         files[Path("crds") / f"{kind.plural}.yaml"] = text
         files[Path("charts/leeboard/crds") / f"{kind.plural}.yaml"] = text
         files[Path("docs/reference") / f"{kind.singular}.md"] = page(kind)
-    files[Path("charts/leeboard/generated/clusterrole.yaml")] = RBAC_NOTICE + document(cluster_role())
+    files[Path("charts/leeboard/generated/clusterrole.yaml")] = RBAC_NOTICE + document(rbac.cluster_role())
+    files[Path("docs/reference/rbac.md")] = rbac.page()
     return files
 
 

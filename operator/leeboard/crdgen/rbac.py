@@ -67,3 +67,18 @@ def cluster_role() -> dict[str, Any]:
         "metadata": {"name": "leeboard", "labels": {"app.kubernetes.io/part-of": "leeboard"}},
         "rules": [grant.rule() for grant in GRANTS],
     }
+
+
+def page() -> str:
+    """Return the page that says why each rule is there."""
+    lines = [
+        "# What the operator may do",
+        "",
+        "Generated from the code; the chart's ClusterRole, or its Roles, say just this.",
+        "",
+    ]
+    lines += ["| group | resources | verbs | because |", "|---|---|---|---|"]
+    for grant in GRANTS:
+        resources, verbs = (", ".join(f"`{word}`" for word in words) for words in (grant.resources, grant.verbs))
+        lines.append(f"| `{grant.group}` | {resources} | {verbs} | {grant.reason} |")
+    return "\n".join([*lines, ""])
