@@ -1,7 +1,8 @@
-"""Who else can stand before a model: `python -m tests.support.servingpeers predictor|passthrough|pooled|proxy PORT [PREDICTOR]`.
+"""Who else can stand before a model: `python -m tests.support.servingpeers KIND PORT [PREDICTOR]`.
 
-predictor: a model on KServe's server that sums each row. passthrough: KServe's own transformer, which changes nothing.
-pooled: the same with kept connections to the predictor. proxy: an ASGI application that carries bytes and looks at none.
+KIND is predictor: a model on KServe's server that sums each row; passthrough: KServe's own transformer, which changes
+nothing; pooled: the same with kept connections to the predictor; proxy: an ASGI application that carries bytes and
+looks at none.
 """
 
 import asyncio
@@ -113,7 +114,9 @@ def main() -> None:
     model = {"predictor": Sums, "passthrough": PassThrough}[what](MODEL) if what != "pooled" else Pooled(MODEL, more[0])
     model.load()
     before = PredictorConfig(more[0] if more else "")
-    _Server(http_port=int(port), enable_grpc=False, enable_latency_logging=False, predictor_config=before).start([model])
+    _Server(http_port=int(port), enable_grpc=False, enable_latency_logging=False, predictor_config=before).start(
+        [model]
+    )
 
 
 if __name__ == "__main__":

@@ -43,13 +43,16 @@ UNCOUNTED_PURPOSES = ("probe", "verification")
 
 # Answers.
 V1_OUT_OF_DISTRIBUTION = "outOfDistribution"
-"""v1: beside `predictions`, one entry per row: {score, pValue, flagged}; a refused row's prediction is null."""
+"""v1: beside `predictions`, one entry per row: {score, pValue, flagged}; a refused row's prediction is null. A flagged
+row's entry has also `threshold` and, where the detector can tell, `features`: the strangest columns first."""
 V2_FLAG_TENSOR = "out_of_distribution"
-"""v2: BOOL, one per row."""
+"""v2: BOOL, one per row; its parameter `threshold` is the score above which a row is flagged."""
 V2_SCORE_TENSOR = "ood_score"
 """v2: FP64, one per row."""
 V2_P_VALUE_TENSOR = "ood_p_value"
 """v2: FP64, one per row."""
+V2_STRANGEST_TENSOR = "ood_features"
+"""v2: BYTES, one JSON list of names per row: the strangest columns of a flagged row; absent if no row has any."""
 V2_PREDICTION_TENSOR = "predict"
 """v2: what the model answers, one per row."""
 V2_PROBABILITIES_TENSOR = "probabilities"

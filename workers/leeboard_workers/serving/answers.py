@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from leeboard.contract.serving import (
@@ -17,6 +18,7 @@ from leeboard.contract.serving import (
     V2_PREDICTION_TENSOR,
     V2_PROBABILITIES_TENSOR,
     V2_SCORE_TENSOR,
+    V2_STRANGEST_TENSOR,
 )
 from leeboard_workers.ood.fitted import Scores
 from leeboard_workers.serving.codec import Document, nested
@@ -127,23 +129,25 @@ class Answer:
         outputs += [_as_tensor(name, matrix) for name, matrix in matrices.items()]
         return Answer({"model_name": model, "outputs": outputs}, protocol, self.rows)
 
-    def flagged(self, scores: Scores) -> "Answer":
-        """Return the answer with what the detector says about each row."""
+    def flagged(self, scores: Scores, threshold: float) -> "Answer":
+        """Return the answer with what the detector says about each row, and why it flags those that it flags."""
+        told = scores.scores.tolist(), scores.p_values.tolist(), scores.flags.tolist()
         if self.protocol == "v1":
-            rows = zip(
-                scores.scores.tolist(), scores.p_values.tolist(), scores.flags.tolist(), scores.features, strict=True
-            )
             judged = [
-                {"score": score, "pValue": p_value, "flagged": flag} | ({"features": list(names)} if names else {})
-                for score, p_value, flag, names in rows
+                _judgement(score, p_value, flag, names, threshold)
+                for score, p_value, flag, names in zip(*told, scores.features, strict=True)
             ]
             return Answer(self.document | {V1_OUT_OF_DISTRIBUTION: judged}, self.protocol, self.rows)
         shape = [self.rows]
+        flags = {"name": V2_FLAG_TENSOR, "shape": shape, "datatype": "BOOL", "data": told[2]}
         tensors = [
-            {"name": V2_FLAG_TENSOR, "shape": shape, "datatype": "BOOL", "data": scores.flags.tolist()},
-            {"name": V2_SCORE_TENSOR, "shape": shape, "datatype": "FP64", "data": scores.scores.tolist()},
-            {"name": V2_P_VALUE_TENSOR, "shape": shape, "datatype": "FP64", "data": scores.p_values.tolist()},
+            flags | {"parameters": {"threshold": threshold}},
+            {"name": V2_SCORE_TENSOR, "shape": shape, "datatype": "FP64", "data": told[0]},
+            {"name": V2_P_VALUE_TENSOR, "shape": shape, "datatype": "FP64", "data": told[1]},
         ]
+        if any(scores.features):
+            names = [orjson.dumps(row).decode() for row in scores.features]
+            tensors.append({"name": V2_STRANGEST_TENSOR, "shape": shape, "datatype": "BYTES", "data": names})
         return Answer(self.document | {"outputs": self.document["outputs"] + tensors}, self.protocol, self.rows)
 
     def with_error(self, sentence: str) -> "Answer":
@@ -152,6 +156,15 @@ class Answer:
 
     def _tensor(self, name: str) -> Document | None:
         return next((tensor for tensor in self.document["outputs"] if tensor.get("name") == name), None)
+
+
+def _judgement(score: float, p_value: float, flag: bool, names: Sequence[str], threshold: float) -> Document:  # noqa: FBT001 (one of its fields)
+    judged: Document = {"score": score, "pValue": p_value, "flagged": flag}
+    if flag:
+        judged["threshold"] = threshold
+    if names:
+        judged["features"] = list(names)
+    return judged
 
 
 def _spread(cells: list[Any], kept: Sequence[bool]) -> list[Any]:

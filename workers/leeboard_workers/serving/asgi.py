@@ -1,15 +1,23 @@
 """A small ASGI application: exact paths, bounded bodies, JSON answers, uvicorn underneath.
 
 The framework of KServe's SDK costs more per request than scoring and logging together; a data plane of a few paths
-needs none.
+needs none. On SIGTERM the server first asks each client to let its connection go, and ends when they have:
+
+```
+SIGTERM ── every answer says `connection: close`, new connections are taken ── none is left, or 5 s ── listens no more
+        ── requests under way are finished, 25 s at most ── the application stops
+```
 """
 
 import asyncio
 import contextlib
 import logging
 import os
+import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any, Protocol
 
 import orjson
@@ -20,6 +28,7 @@ from leeboard.contract.serving import ENV_HOST
 JSON = b"application/json"
 TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 
+_PARTING_SECONDS = 5.0
 _GRACE_SECONDS = 25
 _KEEP_ALIVE_SECONDS = 65  # longer than the idle time-outs of usual proxies
 
@@ -28,7 +37,7 @@ class BodyTooLargeError(Exception):
     """The body is longer than the application takes."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Request:
     """A request whose body was read."""
 
@@ -43,7 +52,7 @@ class Request:
         return None if value is None else value.decode("latin-1")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Response:
     """An answer."""
 
@@ -51,6 +60,8 @@ class Response:
     body: bytes
     content_type: bytes = JSON
     headers: tuple[tuple[bytes, bytes], ...] = field(default=())
+    afterwards: Callable[[], None] | None = None
+    """What is left to do once the answer is on its way."""
 
     @classmethod
     def json(cls, document: Any, status: int = 200) -> "Response":
@@ -85,8 +96,25 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-def asgi(application: Application) -> Callable[[dict[str, Any], Receive, Send], Awaitable[None]]:
-    """Wrap the application as uvicorn wants it."""
+class Leaving:
+    """Whether the process is to end."""
+
+    def __init__(self) -> None:
+        """Stay."""
+        self.begun: float | None = None
+        """When it was asked to end, on the monotonic clock."""
+
+
+def asgi(
+    application: Application, leaving: Leaving | None = None
+) -> Callable[[dict[str, Any], Receive, Send], Awaitable[None]]:
+    """Wrap the application as uvicorn wants it.
+
+    Args:
+        application: What answers.
+        leaving: Tells when clients are to be asked to go.
+    """
+    leaving = leaving or Leaving()
 
     async def run(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -101,18 +129,14 @@ def asgi(application: Application) -> Callable[[dict[str, Any], Receive, Send], 
             return
         else:
             response = await _answer(application, Request(scope["method"], scope["path"], headers, body))
-        await send(
-            {
-                "type": "http.response.start",
-                "status": response.status,
-                "headers": [
-                    (b"content-type", response.content_type),
-                    (b"content-length", str(len(response.body)).encode()),
-                    *response.headers,
-                ],
-            }
-        )
+        answer = [(b"content-type", response.content_type), (b"content-length", b"%d" % len(response.body))]
+        answer += response.headers
+        if leaving.begun is not None:
+            answer.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": response.status, "headers": answer})
         await send({"type": "http.response.body", "body": response.body})
+        if response.afterwards is not None:
+            asyncio.get_running_loop().call_soon(response.afterwards)
 
     return run
 
@@ -122,24 +146,54 @@ def host() -> str:
     return os.environ.get(ENV_HOST) or "0.0.0.0"  # noqa: S104
 
 
+class _Server(uvicorn.Server):
+    """Uvicorn's server, which lets its clients go before it stops listening."""
+
+    def __init__(self, config: uvicorn.Config, leaving: Leaving) -> None:
+        super().__init__(config)
+        self._leaving = leaving
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to leave; a second signal ends at once."""
+        if self._leaving.begun is None and sig == signal.SIGTERM:
+            self._leaving.begun = time.monotonic()
+            self._captured_signals.append(sig)
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """End when all clients have gone, or have had their time."""
+        begun = self._leaving.begun
+        if begun is not None and (not self.server_state.connections or time.monotonic() - begun > _PARTING_SECONDS):
+            return True
+        return await super().on_tick(counter)
+
+
 def serve(application: Application, port: int) -> None:
-    """Serve until SIGTERM: requests under way are finished, then the application stops.
+    """Serve until SIGTERM: clients are asked to go, requests under way are finished, then the application stops.
 
     Listens on the address that the environment names: `LEEBOARD_HOST`, else on all, 0.0.0.0.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    leaving = Leaving()
     config = uvicorn.Config(
-        asgi(application),
+        asgi(application, leaving),
         host=host(),
         port=port,
         lifespan="on",
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
         access_log=False,
         log_config=None,
         log_level="warning",
         timeout_graceful_shutdown=_GRACE_SECONDS,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
-    uvicorn.Server(config).run()
+    _Server(config, leaving).run()
 
 
 class _ClientGoneError(Exception):

@@ -59,7 +59,7 @@ def decode_v1(document: Any, inputs: Sequence[str]) -> Rows:
         for row, instance in enumerate(instances):
             if not isinstance(instance, list) or len(instance) != len(inputs):
                 raise BadRequestError(f"instances[{row}] must hold {len(inputs)} values: {', '.join(inputs[:20])}")
-        return Rows({name: [row[at] for row in instances] for at, name in enumerate(inputs)}, len(instances))
+        return Rows(_columns(inputs, instances), len(instances))
     if len(inputs) == 1:
         return Rows({inputs[0]: instances}, len(instances))
     return Rows({_UNNAMED: instances}, len(instances), named=False)
@@ -89,7 +89,7 @@ def decode_v2(document: Any, inputs: Sequence[str]) -> Rows:
     if whole_rows and len(inputs) > 1:
         if len(cells[0]) != len(inputs):
             raise BadRequestError(f"inputs[0] {first!r} must have {len(inputs)} columns: {', '.join(inputs[:20])}")
-        return Rows({name: [row[at] for row in cells] for at, name in enumerate(inputs)}, rows)
+        return Rows(_columns(inputs, cells), rows)
     return Rows(columns, rows, named=not whole_rows)
 
 
@@ -123,6 +123,10 @@ def nested(data: Sequence[Any], shape: Sequence[int]) -> list[Any]:
         return list(data)
     width = math.prod(shape[1:])
     return [nested(data[at * width : (at + 1) * width], shape[1:]) for at in range(shape[0])]
+
+
+def _columns(names: Sequence[str], rows: list[list[Any]]) -> dict[str, list[Any]]:
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
 
 def _check_count(rows: int) -> None:

@@ -5,22 +5,21 @@ import base64
 import logging
 import os
 import random
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote, urlsplit
-
-import aiohttp
-import numpy as np
 
 from leeboard.api.outofdistribution import DetectorInput
 from leeboard_workers.ood.fitted import FittedDetector, Scores
 from leeboard_workers.ood.store import ARRAYS, DOCUMENT, decode
 from leeboard_workers.serving.answers import Answer
 from leeboard_workers.serving.codec import Rows
+from leeboard_workers.serving.connections import AwayError, Connections, SlowError
 
 _MAX_BYTES = 512_000_000
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
-_TIMEOUT = aiohttp.ClientTimeout(total=120, connect=5)
+_TIMEOUT_SECONDS = 120.0
 _OUTPUTS = {
     DetectorInput.PROBABILITIES: "probabilities",
     DetectorInput.LOGITS: "logits",
@@ -54,7 +53,7 @@ class Detection:
             try:
                 document, arrays = await asyncio.gather(*(self._read(name) for name in (DOCUMENT, ARRAYS)))
                 self._detector = await asyncio.to_thread(decode, document, arrays)
-            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            except (AwayError, SlowError, OSError, ValueError) as error:
                 reason = str(error) or type(error).__name__
                 if reason != said:
                     _log.warning("the detector %s cannot be fetched, rows go unscored: %s", self._uri, reason)
@@ -70,6 +69,15 @@ class Detection:
     def reads_requests(self) -> bool:
         """Whether the detector is there and looks at request rows, so that it needs no answer of the predictor."""
         return self._detector is not None and self._detector.input is DetectorInput.INSTANCES
+
+    @property
+    def threshold(self) -> float:
+        """The score above which a row is out of distribution.
+
+        Raises:
+            ValueError: there is no detector yet.
+        """
+        return self._present().calibration.threshold
 
     async def score_request(self, rows: Rows) -> Scores:
         """Score request rows.
@@ -112,19 +120,20 @@ class Detection:
             address = artifact_url(address, self._tracking_uri)
         elif scheme not in {"http", "https"}:
             return await asyncio.to_thread(_read_from_store, address)
-        async with (
-            aiohttp.ClientSession(timeout=_TIMEOUT, headers=_mlflow_credentials()) as session,
-            session.get(address) as response,
-        ):
-            if response.status != 200:  # noqa: PLR2004 (OK)
-                raise OSError(f"{address} answers {response.status}: {(await response.text())[:200]}")
-            content = await response.content.read(_MAX_BYTES + 1)
-            parts = [content]
-            while part := await response.content.read(_MAX_BYTES):
-                parts.append(part)
-                if sum(map(len, parts)) > _MAX_BYTES:
-                    raise OSError(f"{address} is larger than {_MAX_BYTES} bytes")
-            return b"".join(parts)
+        server, path = _split(address)
+        connections = Connections(server, max_answer_bytes=_MAX_BYTES)
+        try:
+            reply = await connections.get(path, _mlflow_credentials(), within=_TIMEOUT_SECONDS)
+        finally:
+            await connections.close()
+        if reply.status != HTTPStatus.OK:
+            raise OSError(f"{address} answers {reply.status}: {reply.body[:200].decode(errors='replace')}")
+        return reply.body
+
+
+def _split(address: str) -> tuple[str, str]:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}", parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def artifact_url(uri: str, tracking_uri: str) -> str:
@@ -140,13 +149,13 @@ def artifact_url(uri: str, tracking_uri: str) -> str:
     return f"{server}/api/2.0/mlflow-artifacts/artifacts/{quote(parts.path.lstrip('/'))}"
 
 
-def _mlflow_credentials() -> dict[str, str]:
+def _mlflow_credentials() -> list[tuple[bytes, bytes]]:
     if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
-        return {"authorization": f"Bearer {token}"}
+        return [(b"authorization", f"Bearer {token}".encode())]
     if user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
         secret = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
-        return {"authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"}
-    return {}
+        return [(b"authorization", b"Basic " + base64.b64encode(secret.encode()))]
+    return []
 
 
 def _read_from_store(address: str) -> bytes:
@@ -163,7 +172,6 @@ def _unfolded(rows: Rows, names: tuple[str, ...]) -> dict[str, list[object]]:
     (cells,) = rows.columns.values()
     if len(names) == 1:
         return {names[0]: cells}
-    matrix = np.array(cells, dtype=object)
-    if matrix.ndim != 2 or matrix.shape[1] != len(names):  # noqa: PLR2004 (rows by columns)
+    if not all(isinstance(row, list) and len(row) == len(names) for row in cells):
         raise ValueError(f"rows of {len(names)} values are needed to score them")
-    return {name: matrix[:, at].tolist() for at, name in enumerate(names)}
+    return dict(zip(names, map(list, zip(*cells, strict=True)), strict=True))

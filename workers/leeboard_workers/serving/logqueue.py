@@ -1,8 +1,8 @@
 """Sends predictions to the collector, off the answer's path.
 
-Answered requests wait in a bounded queue; one task sends them in groups, a JSON list of PredictionBatch documents, and
-tries again with back-off until the collector has acknowledged. When the queue is full the oldest give way and are
-counted: the log may lose rows, a prediction never waits for it.
+Answered requests wait, encoded, in a bounded queue; one task sends them in groups, a JSON list of PredictionBatch
+documents, and tries again with back-off until the collector has acknowledged. When the queue is full the oldest give
+way and are counted: the log may lose rows, a prediction never waits for it.
 """
 
 import asyncio
@@ -13,18 +13,19 @@ from collections import deque
 from http import HTTPStatus
 from typing import Any
 
-import aiohttp
 import orjson
 
+from leeboard_workers.serving.connections import Connections
 from leeboard_workers.serving.metrics import Metrics
 
+_PATH = "/v1/predictions"
 _MAX_WAITING_BYTES = 64_000_000
 _MAX_GROUP_BYTES = 4_000_000
 _MAX_GROUP = 512
 _LINGER_SECONDS = 0.1
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
-_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5)
+_TIMEOUT_SECONDS = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +41,10 @@ class LogQueue:
             token: Bearer token of the namespace, or none.
             metrics: Where lost rows are counted.
         """
-        self._url = f"{url.rstrip('/')}/v1/predictions"
-        self._headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
+        self._connections = Connections(url)
+        self._headers = [(b"content-type", b"application/json")]
+        if token:
+            self._headers.append((b"authorization", f"Bearer {token}".encode()))
         self._metrics = metrics
         self._waiting: deque[tuple[bytes, int]] = deque()
         self._bytes = 0
@@ -59,15 +62,15 @@ class LogQueue:
 
     async def run(self) -> None:
         """Send until `close`, then until the queue is empty."""
-        async with aiohttp.ClientSession(timeout=_TIMEOUT, headers=self._headers) as session:
-            while self._waiting or not self._closing.is_set():
-                if not self._waiting:
-                    self._filled.clear()
-                    await self._filled.wait()
-                if len(self._waiting) < _MAX_GROUP:  # a moment more fills the group
-                    await _wait(self._closing, _LINGER_SECONDS)
-                if self._waiting:
-                    await self._send_group(session)
+        while self._waiting or not self._closing.is_set():
+            if not self._waiting:
+                self._filled.clear()
+                await self._filled.wait()
+            if len(self._waiting) < _MAX_GROUP:  # a moment more fills the group
+                await _wait(self._closing, _LINGER_SECONDS)
+            if self._waiting:
+                await self._send_group()
+        await self._connections.close()
 
     def close(self) -> None:
         """Let `run` end when the queue is empty."""
@@ -78,14 +81,14 @@ class LogQueue:
         """Count what was never sent."""
         self._lost(len(self._waiting))
 
-    async def _send_group(self, session: aiohttp.ClientSession) -> None:
+    async def _send_group(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
         while True:
             group = self._group()
             body = b"[" + b",".join(document for document, _ in group) + b"]"
             try:
-                async with session.post(self._url, data=body) as response:
-                    status, answer = response.status, await response.read()
+                reply = await self._connections.post(_PATH, body, self._headers, within=_TIMEOUT_SECONDS)
+                status, answer = reply.status, reply.body
             except Exception as error:  # noqa: BLE001 (whatever a group meets, the task goes on)
                 status, answer = 0, (str(error) or type(error).__name__).encode()
             text = answer[:300].decode(errors="replace")

@@ -1,14 +1,18 @@
-"""The transformer's side of the predictor: pooled connections, its readiness, its inputs."""
+"""The transformer's side of the predictor: its readiness, its inputs, its answers."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from urllib.parse import quote
 
-import aiohttp
 import orjson
 
-_HEALTH_TIMEOUT = aiohttp.ClientTimeout(total=2)
-_CONNECT_SECONDS = 2.0
-_POOL = 256
-_FORWARDED = (b"authorization", b"traceparent", b"tracestate", b"x-b3-traceid")
+from leeboard_workers.serving.connections import AwayError, Connections, Reply, SlowError
+
+_HEALTH_SECONDS = 2.0
+_FORWARDED = (
+    *(b"authorization", b"traceparent", b"tracestate", b"baggage", b"b3"),
+    *(b"x-b3-traceid", b"x-b3-spanid", b"x-b3-parentspanid", b"x-b3-sampled", b"x-b3-flags"),
+)
 
 
 class PredictorAwayError(Exception):
@@ -19,20 +23,11 @@ class PredictorSlowError(Exception):
     """The predictor did not answer in time."""
 
 
-@dataclass(frozen=True)
-class Reply:
-    """What the predictor answered."""
-
-    status: int
-    body: bytes
-    content_type: bytes
-
-
 class Predictor:
     """One predictor, one model, one protocol."""
 
     def __init__(self, host: str, model: str, protocol: str, timeout_seconds: float) -> None:
-        """Remember the address; `open` connects.
+        """Remember the address.
 
         Args:
             host: Host and perhaps port.
@@ -40,24 +35,22 @@ class Predictor:
             protocol: v1 or v2.
             timeout_seconds: Longest time for an answer.
         """
-        self._base = f"http://{host}"
-        self._model = model
         self.protocol = protocol
-        infer = f"/v1/models/{model}:predict" if protocol == "v1" else f"/v2/models/{model}/infer"
-        self._infer = self._base + infer
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=_CONNECT_SECONDS)
         self.datatypes: dict[str, str] = {}
         """Data types of the model's inputs by name, in order, as far as the predictor tells."""
+        self.inputs: tuple[str, ...] = ()
+        """Their names."""
+        self.outputs: list[dict[str, object]] = []
+        """The model's outputs as the predictor's metadata has them."""
+        self._connections = Connections(f"http://{host}")
+        self._model = quote(model, safe="")
+        self._infer = f"/v1/models/{self._model}:predict" if protocol == "v1" else f"/v2/models/{self._model}/infer"
+        self._timeout = timeout_seconds
         self._met = False
 
-    async def open(self) -> None:
-        """Open the pool of connections."""
-        connector = aiohttp.TCPConnector(limit=_POOL, keepalive_timeout=30, ttl_dns_cache=10)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout, auto_decompress=True)
-
     async def close(self) -> None:
-        """Close the pool."""
-        await self._session.close()
+        """Close the connections."""
+        await self._connections.close()
 
     async def ready(self) -> bool:
         """Ask the predictor whether its model is ready, until it once was; learns the model's inputs on the way.
@@ -69,43 +62,50 @@ class Predictor:
         for path in paths if self.protocol == "v1" else reversed(paths):
             self._met = self._met or await self._get(path) is not None
         if self._met and not self.datatypes:
-            await self._learn_inputs()
+            await self._learn()
         return self._met
 
-    async def infer(self, body: bytes, request_id: str, headers: dict[bytes, bytes]) -> Reply:
+    async def infer(
+        self,
+        body: bytes,
+        request_id: str,
+        headers: Mapping[bytes, bytes],
+        meanwhile: Callable[[], Awaitable[None]] | None = None,
+    ) -> Reply:
         """Send a request in the predictor's protocol.
+
+        Args:
+            body: The request.
+            request_id: Passed on.
+            headers: Of the client's request; those about its trace and its rights are passed on.
+            meanwhile: Done while the predictor works.
 
         Raises:
             PredictorAwayError: it cannot be reached.
             PredictorSlowError: it did not answer in time.
         """
-        sent = {"content-type": "application/json", "x-request-id": request_id}
-        sent |= {name.decode(): headers[name].decode("latin-1") for name in _FORWARDED if name in headers}
-        for last in (False, True):
-            try:
-                async with self._session.post(self._infer, data=body, headers=sent) as response:
-                    content_type = response.headers.get("content-type", "application/json").encode()
-                    return Reply(response.status, await response.read(), content_type)
-            except TimeoutError as error:
-                raise PredictorSlowError(f"the predictor did not answer within {self._timeout.total:g} s") from error
-            except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
-                if last:  # the first time it may be a kept connection that the predictor had closed
-                    raise PredictorAwayError(f"the predictor closed the connection: {error}") from error
-            except (aiohttp.ClientError, OSError) as error:
-                raise PredictorAwayError(f"the predictor cannot be reached: {error}") from error
-        raise AssertionError("unreachable")
-
-    async def _learn_inputs(self) -> None:
-        metadata = await self._get(f"/v2/models/{self._model}")
+        sent = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode())]
+        sent += [(name, headers[name]) for name in _FORWARDED if name in headers]
         try:
-            inputs = orjson.loads(metadata or b"{}").get("inputs") or []
+            return await self._connections.post(self._infer, body, sent, within=self._timeout, meanwhile=meanwhile)
+        except SlowError as error:
+            raise PredictorSlowError(f"the predictor did not answer within {self._timeout:g} s") from error
+        except AwayError as error:
+            raise PredictorAwayError(f"the predictor cannot be reached: {error}") from error
+
+    async def _learn(self) -> None:
+        try:
+            metadata = orjson.loads(await self._get(f"/v2/models/{self._model}") or b"{}")
+            inputs, outputs = metadata.get("inputs") or [], metadata.get("outputs") or []
             self.datatypes = {str(tensor["name"]): str(tensor["datatype"]) for tensor in inputs}
+            self.outputs = [dict(tensor) for tensor in outputs]
         except (ValueError, TypeError, KeyError, AttributeError):
-            self.datatypes = {}  # servers may leave the metadata out
+            self.datatypes, self.outputs = {}, []  # servers may leave the metadata out
+        self.inputs = tuple(self.datatypes)
 
     async def _get(self, path: str) -> bytes | None:
         try:
-            async with self._session.get(self._base + path, timeout=_HEALTH_TIMEOUT) as response:
-                return await response.read() if response.status == 200 else None  # noqa: PLR2004 (OK)
-        except (aiohttp.ClientError, OSError, TimeoutError):
+            reply = await self._connections.get(path, within=_HEALTH_SECONDS)
+        except (AwayError, SlowError):
             return None
+        return reply.body if reply.status == HTTPStatus.OK else None

@@ -51,15 +51,17 @@ def test_translation_keeps_what_was_told(answer: Answer, to: str) -> None:
 
 
 def test_flags_stand_beside_the_answer() -> None:
-    one = Answer.read(V1, "v1", 3).flagged(SCORES).document["outOfDistribution"]
-    assert one[1] == {"score": 9.0, "pValue": 0.01, "flagged": True, "features": ["x"]}
+    one = Answer.read(V1, "v1", 3).flagged(SCORES, 5.0).document["outOfDistribution"]
+    assert one[1] == {"score": 9.0, "pValue": 0.01, "flagged": True, "threshold": 5.0, "features": ["x"]}
     assert one[0] == {"score": 1.0, "pValue": 0.5, "flagged": False}
-    two = Answer.read(V2, "v2", 3).flagged(SCORES).document["outputs"]
+    two = Answer.read(V2, "v2", 3).flagged(SCORES, 5.0).document["outputs"]
     assert {tensor["name"]: tensor["data"] for tensor in two[2:]} == {
         "out_of_distribution": [False, True, False],
         "ood_score": [1.0, 9.0, 2.0],
         "ood_p_value": [0.5, 0.01, 0.4],
+        "ood_features": ["[]", '["x"]', "[]"],
     }
+    assert two[2]["parameters"] == {"threshold": 5.0}
 
 
 def test_an_answer_without_predictions_is_told() -> None:

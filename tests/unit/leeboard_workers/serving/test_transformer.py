@@ -9,8 +9,9 @@ from aiohttp.test_utils import TestServer
 
 from leeboard.contract.serving import METRIC_LOG_DROPPED, ChangedColumns
 from leeboard_workers.serving.asgi import Request
+from leeboard_workers.serving.options import Identity, Options
 from leeboard_workers.serving.privacy import Privacy
-from leeboard_workers.serving.transformer import Identity, Options, Transformer
+from leeboard_workers.serving.transformer import Transformer
 
 INFER = "/v2/models/flights/infer"
 FIELD = {"name": "x", "shape": [2], "datatype": "FP64", "data": [1.0, 2.0]}
@@ -50,8 +51,11 @@ async def before(played: Played, **more: Any) -> AsyncIterator[Transformer]:
             await transformer.stop()
 
 
-async def infer(transformer: Transformer) -> int:
-    return (await transformer.answer(Request("POST", INFER, {}, orjson.dumps({"inputs": [FIELD]})))).status
+async def infer(transformer: Transformer, body: dict[str, Any] = {"inputs": [FIELD]}) -> int:  # noqa: B006 (only read)
+    response = await transformer.answer(Request("POST", INFER, {}, orjson.dumps(body)))
+    if response.afterwards is not None:
+        response.afterwards()
+    return response.status
 
 
 async def status(transformer: Transformer, path: str) -> int:
@@ -100,6 +104,6 @@ async def test_private_columns_never_reach_the_log(body: dict[str, Any], logged:
     played = Played([{"name": "predict", "shape": [2], "datatype": "FP64", "data": [1, 2]}])
     changes = ChangedColumns(drop=["name"], round={"age": -1})
     async with before(played, privacy=Privacy(changes, b"")) as transformer:
-        assert (await transformer.answer(Request("POST", INFER, {}, orjson.dumps(body)))).status == 200
+        assert await infer(transformer, body) == 200
     assert [batch["features"] for batch in played.logged] == [logged]
     assert played.logged[0]["changedColumns"] == changes.document()
