@@ -2,10 +2,12 @@
 
 KIND is predictor: a model on KServe's server that sums each row; passthrough: KServe's own transformer, which changes
 nothing; pooled: the same with kept connections to the predictor; proxy: an ASGI application that carries bytes and
-looks at none.
+looks at none; sink: a collector on another machine, as it looks from here: it takes what it gets; stuck: one that takes
+and never answers.
 """
 
 import asyncio
+import functools
 import logging
 import sys
 from collections.abc import Awaitable, Callable
@@ -103,9 +105,31 @@ class ByteProxy:
         return answer
 
 
+async def sink(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool) -> None:
+    """Take bodies; answer that all is well, or never."""
+    taken = b'{"accepted": 1, "refused": 0}'
+    try:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0))
+            if answers or head.startswith(b"GET"):
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(taken) + taken)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+
+
+async def serve_sink(port: int, *, answers: bool) -> None:
+    """Serve a sink."""
+    server = await asyncio.start_server(functools.partial(sink, answers=answers), "127.0.0.1", port)
+    await server.serve_forever()
+
+
 def main() -> None:
     """Serve until told to stop."""
     what, port, *more = sys.argv[1:]
+    if what in {"sink", "stuck"}:
+        asyncio.run(serve_sink(int(port), answers=what == "sink"))
+        return
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     logging.getLogger("kserve").setLevel(logging.WARNING)
     if what == "proxy":

@@ -11,6 +11,8 @@ from typing import Any
 
 MAX_ROWS = 10_000
 MAX_COLUMNS = 10_000
+MAX_CELLS = 5_000_000
+MAX_DIMENSIONS = 16
 
 _UNNAMED = "input-0"
 _COLUMN_DIMENSIONS = 2
@@ -142,6 +144,10 @@ def _from_mappings(instances: list[Any]) -> Rows:
         names.update(dict.fromkeys(instance))
     if len(names) > MAX_COLUMNS:
         raise BadRequestError(f"the instances have {len(names)} columns, more than {MAX_COLUMNS}")
+    if len(names) * len(instances) > MAX_CELLS:  # a column that one row names is a cell of every row
+        raise BadRequestError(
+            f"{len(instances)} instances of together {len(names)} columns are more than {MAX_CELLS} cells: send fewer"
+        )
     return Rows({name: [instance.get(name) for instance in instances] for name in names}, len(instances))
 
 
@@ -150,8 +156,10 @@ def _tensor(tensor: Any, at: int) -> tuple[str, list[int], list[Any]]:
     if not isinstance(name, str) or not name:
         raise BadRequestError(f"inputs[{at}] must be a tensor with name, shape, datatype and data")
     shape, data = tensor.get("shape"), tensor.get("data")
-    if not isinstance(shape, list) or not shape or not all(isinstance(size, int) and size > 0 for size in shape):
+    if not isinstance(shape, list) or not shape or not all(type(size) is int and size > 0 for size in shape):
         raise BadRequestError(f"the shape of the tensor {name!r} must be a list of positive numbers")
+    if len(shape) > MAX_DIMENSIONS:
+        raise BadRequestError(f"the tensor {name!r} has {len(shape)} dimensions, more than {MAX_DIMENSIONS}")
     if not isinstance(tensor.get("datatype"), str):
         raise BadRequestError(f"the tensor {name!r} has no datatype, such as FP64 or BYTES")
     if not isinstance(data, list):

@@ -96,7 +96,7 @@ class Transformer:
             return await self._infer(request, protocol)
         if request.path == "/metrics":
             return Response(HTTPStatus.OK, self._metrics.page(), TEXT)
-        if protocol is not None:
+        if protocol == "v2":
             sentence = f"{request.method} is not taken at {request.path}: POST a request"
             return self._named(Response.error(sentence, HTTPStatus.METHOD_NOT_ALLOWED), _request_id(request))
         return self._named(await self._metadata.answer(request.method, request.path), _request_id(request))
@@ -169,9 +169,12 @@ class Transformer:
         if exchange.kept is None and exchange.protocol == self._predictor.protocol:
             return request.body
         rows = exchange.rows if exchange.kept is None else exchange.rows.only(exchange.kept)
-        if self._predictor.protocol == "v1":
-            return orjson.dumps(encode_v1(rows))
-        return orjson.dumps(encode_v2(rows, self._predictor.datatypes) | {"id": exchange.request_id})
+        try:
+            if self._predictor.protocol == "v1":
+                return orjson.dumps(encode_v1(rows))
+            return orjson.dumps(encode_v2(rows, self._predictor.datatypes) | {"id": exchange.request_id})
+        except (RecursionError, orjson.JSONEncodeError) as error:
+            raise BadRequestError("a value is nested more deeply than JSON can be written") from error
 
     def _read(self, body: bytes, exchange: Exchange) -> Answer:
         try:
