@@ -79,7 +79,7 @@ class PlayedArm:
     def seen(self) -> ArmSeen:
         spec = self.manifest["spec"]
         part = DeploymentSeen(rolled_out=self.ready, available=self.ready)
-        environment = {item["name"]: item["value"] for item in spec["transformer"]["containers"][0]["env"]}
+        environment = {item["name"]: item.get("value") for item in spec["transformer"]["containers"][0]["env"]}
         return ArmSeen(
             name=self.manifest["metadata"]["name"],
             uid=self.uid,

@@ -25,6 +25,9 @@ KSERVE_SCHEMES = (
 )
 """Read by KServe's storage initializer, where it is set up for them."""
 
+TOKEN_SECRET = "leeboard-collector"  # noqa: S105 (a name)
+"""Secret in the namespace of an arm with the token that the collector asks of it; the chart makes it."""
+
 _PORT = 8080
 _HARDENED = {
     "allowPrivilegeEscalation": False,
@@ -197,13 +200,21 @@ def _transformer(
         "image": settings.serving_image,
         "command": ["leeboard-transformer"],
         "args": [f"--model_name={public}", f"--http_port={_PORT}", f"--predictor_protocol={protocol}"],
-        "env": _variables(environment) + _logged_columns(subject),
+        "env": _variables(environment) + _collector_token(settings) + _logged_columns(subject),
         "ports": [{"containerPort": _PORT, "name": "http1", "protocol": "TCP"}],
         **_PROBED_AND_DRAINED,
         "resources": _TRANSFORMER_RESOURCES,
         "securityContext": _HARDENED,
         "volumeMounts": _SCRATCH_MOUNT,
     } | _env_from(subject)
+
+
+def _collector_token(settings: Settings) -> list[dict[str, Any]]:
+    """Return the token of the arm's namespace, where whoever set the collector up has put one."""
+    if settings.collector_url is None:
+        return []
+    token = {"name": TOKEN_SECRET, "key": "token", "optional": True}
+    return [{"name": serving.ENV_COLLECTOR_TOKEN, "valueFrom": {"secretKeyRef": token}}]
 
 
 def _logged_columns(subject: ModelDeployment) -> list[dict[str, Any]]:

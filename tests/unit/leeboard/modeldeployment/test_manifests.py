@@ -32,7 +32,7 @@ def service(detector_uri: str | None = None, **spec: Any):
 
 
 def environment(manifest: dict[str, Any]):
-    return {entry["name"]: entry["value"] for entry in manifest["spec"]["transformer"]["containers"][0]["env"]}
+    return {entry["name"]: entry.get("value") for entry in manifest["spec"]["transformer"]["containers"][0]["env"]}
 
 
 def test_an_arm_is_standard_cluster_local_and_owned():
@@ -80,6 +80,14 @@ def test_private_columns_are_told_and_their_key_stays_in_its_secret():
 
     assert json.loads(told["LEEBOARD_LOG_COLUMNS"]["value"]) == {"drop": ["name"], "hash": ["id"], "round": {"age": -1}}
     assert told["LEEBOARD_HASH_KEY"]["valueFrom"] == {"secretKeyRef": {"name": "keys", "key": "log"}}
+
+
+def test_the_namespaces_token_for_the_collector_is_taken_where_there_is_one():
+    container = service()["spec"]["transformer"]["containers"][0]
+    told = {item["name"]: item for item in container["env"]}
+    secret = {"name": "leeboard-collector", "key": "token", "optional": True}
+
+    assert told["LEEBOARD_COLLECTOR_TOKEN"]["valueFrom"] == {"secretKeyRef": secret}
 
 
 def test_pods_are_hardened():
