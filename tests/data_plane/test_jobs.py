@@ -27,7 +27,7 @@ from leeboard.api.checks import (
     UnivariateTest,
 )
 from leeboard.api.performance import Performance, PerformanceMetric
-from leeboard.api.retrainpolicy import FiredTrigger
+from leeboard.api.retrainpolicy import FiredTrigger, Replay
 from leeboard.api.shared import DatasetFormat, DatasetRef, NoParameters
 from leeboard.api.training import Backtest, BuiltinTrainer, Evaluation, Gate, Holdout, Trainer, WarmStart
 from leeboard.contract import tags
@@ -368,6 +368,60 @@ def test_a_model_goes_on_learning_from_new_rows_only(make_river: Callable[..., R
     report = answer(river.retrain(trainer=PARTIAL_FIT))
     assert report.train_rows == 900
     assert report.passed, report.message
+
+
+def test_late_labels_and_replayed_rows_are_learnt_with_what_is_new(make_river: Callable[..., River], tmp_path: Path):
+    cutoff, late = rivers.START + timedelta(days=5), rivers.START + timedelta(days=11)
+    river = make_river(kind="sgd", cutoff=cutoff)
+    river.client.set_model_version_tag(river.model, river.version, tags.INGEST_MARK, "2026-01-11T00:00:00+00:00")
+    world = rivers.world(3_000, shift=0.4, seed=1)
+    comes = [late if at < rivers.START + timedelta(days=1) else at for at in world["at"]]
+    log = rivers.write_log(tmp_path / "late", world, version=river.version, labels_come=comes)
+    report = answer(river.retrain(log=log, trainer=PARTIAL_FIT, replay=Replay(fraction=0.25)))
+    assert (report.new_rows, report.replayed_rows, report.train_rows) == (900 + 300, 400, 1_600)
+    version = river.client.get_model_version(river.model, report.version)
+    assert version.tags[tags.INGEST_MARK] == report.ingest_mark == "2026-01-12T00:00:00+00:00"
+    fair = (report.champion_cutoff_time, report.training_cutoff_time, report.holdout_from_time)
+    assert fair == ("2026-01-06T00:00:00Z", "2026-01-09T00:00:00Z", "2026-01-09T00:00:00Z")
+    again = answer(river.retrain(log=log, trainer=PARTIAL_FIT, parent_version=report.version, owner="next"))
+    assert again.new_rows == 0, "nothing is learnt twice"
+    assert again.outcome is JobOutcome.INSUFFICIENT
+
+
+def test_gates_look_at_slices_and_at_tables_of_their_own(river: River, tmp_path: Path):
+    past = DatasetRef(uri=str(tmp_path / f"{river.model}-training.parquet"), label_column="flood")
+    asked = [
+        Gate(name="storms", metric="roc_auc", min_gain_over_champion=0.0, slice="rain > 12 and bridge != 'iron'"),
+        Gate(name="floods", metric="accuracy", min=0.5, slice="rain > 1000"),
+        Gate(name="forgetting", metric="roc_auc", max_drop_from_champion=0.001, dataset=past),
+        Gate(
+            name="forgetting-iron", metric="accuracy", max_drop_from_champion=1, dataset=past, slice="bridge == 'iron'"
+        ),
+    ]
+    report = answer(river.retrain(evaluation=Evaluation(gates=asked)))
+    storms, floods, forgetting, iron = report.gates
+    assert storms.verdict is GateVerdict.PASSED
+    assert 50 <= storms.rows < 300 < report.holdout_rows
+    assert storms.champion != report.champion_metrics["roc_auc"]
+    assert (floods.verdict, floods.rows) == (GateVerdict.INCONCLUSIVE, 0)
+    assert "the slice rain > 1000 has 0 rows, and 50 are asked for" in floods.message
+    assert (forgetting.verdict, forgetting.rows) == (GateVerdict.FAILED, 3_000), "it learnt another world"
+    assert (iron.verdict, iron.champion > iron.challenger) == (GateVerdict.PASSED, True)
+    assert (report.passed, report.version) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("gate", "words"),
+    [
+        ({"slice": "depth < 3"}, "the gate part: the slice names the column 'depth'"),
+        ({"slice": "bridge < 3"}, "the gate part: the slice compares the column 'bridge'"),
+        ({"dataset": DatasetRef(uri="/no/such/table.parquet", label_column="flood")}, "/no/such/table.parquet"),
+    ],
+)
+def test_a_gate_on_rows_that_are_not_there_names_them(river: River, gate: dict[str, Any], words: str):
+    report = answer(river.retrain(evaluation=Evaluation(gates=[Gate(name="part", metric="f1", min=0, **gate)])))
+    assert (report.outcome, report.permanent) == (JobOutcome.ERROR, True)
+    assert words in report.message
 
 
 def test_a_model_that_cannot_go_on_says_so(river: River):

@@ -86,6 +86,8 @@ def _performance(*metrics: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 AGE = {"name": "age", "time": {"maxAge": "7d"}}
+PARTIAL = {"builtin": {"partialFit": {}}, "warmStart": "Champion"}
+AUC = {"name": "better", "metric": "roc_auc", "min": 0.7}
 
 MODEL_DEPLOYMENTS = [
     _good(M, "the smallest deployment"),
@@ -285,7 +287,7 @@ DRIFT_MONITORS = [
 
 RETRAIN_POLICIES = [
     _good(R, "the smallest policy"),
-    _bad(R, "no level", spec={"level": {}}, says="set exactly one of: manual, continual"),
+    _bad(R, "no level", spec={"level": {}}, says="set exactly one of: manual, scheduled, stateful, continual"),
     _bad(R, "two levels", spec={"level": {"manual": {}, **_continual(AGE)}}, says="set exactly one of: manual"),
     _good(R, "continual by age", spec={"level": _continual(AGE)}),
     _bad(R, "continual without triggers", spec={"level": _continual()}),
@@ -308,7 +310,22 @@ RETRAIN_POLICIES = [
     _bad(R, "refit with a warm start", spec={"trainer.warmStart": "Champion", "level": _continual(AGE)}, says="refit starts from scratch"),
     _good(R, "partialFit from the champion", spec={"level": _continual(AGE), "trainer": {"builtin": {"partialFit": {}}, "warmStart": "Champion"}}),
     _bad(R, "partialFit from nothing", spec={"level": _continual(AGE), "trainer": {"builtin": {"partialFit": {}}}}, says="partialFit goes on"),
-    _bad(R, "a warm start by hand", spec={"trainer": {"entrypoint": "a:b", "warmStart": "LastRun"}}, says="a manual level starts"),
+    _bad(R, "a warm start by hand", spec={"trainer": {"entrypoint": "a:b", "warmStart": "LastRun"}}, says="the levels manual and scheduled"),
+    _good(R, "from scratch every night", spec={"level": {"scheduled": {"cron": "0 3 * * *"}}}),
+    _bad(R, "a schedule of nothing", spec={"level": {"scheduled": {}}}, says="set exactly one of: every, cron"),
+    _bad(R, "a warm start by schedule alone", spec={"level": {"scheduled": {"every": "1d"}}, "trainer": PARTIAL}, says="the levels manual and scheduled"),
+    _good(R, "going on every night", spec={"level": {"stateful": {"every": "1d"}}, "trainer": PARTIAL}),
+    _bad(R, "stateful from scratch", spec={"level": {"stateful": {"every": "1d"}}}, says="a stateful level goes on from a model"),
+    _bad(R, "two schedules at once", spec={"level": {"scheduled": {"every": "1d"}, "stateful": {"every": "1d"}}}, says="set exactly one of: manual"),
+    _good(R, "replay", spec={"level": {"stateful": {"every": "1d"}}, "trainer": PARTIAL, "data.replay": {"fraction": 0.2}}),
+    _good(R, "replay of drift", spec={"level": _continual(AGE), "trainer": PARTIAL, "data.replay": {"fraction": 0.9}}),
+    _bad(R, "replay from scratch", spec={"data.replay": {"fraction": 0.2}}, says="replay belongs to a warm start"),
+    _bad(R, "replay of nothing", spec={"level": _continual(AGE), "trainer": PARTIAL, "data.replay": {"fraction": 0}}),
+    _bad(R, "nothing but replay", spec={"level": _continual(AGE), "trainer": PARTIAL, "data.replay": {"fraction": 1}}),
+    _good(R, "a warm start from a table with times", spec={"level": _continual(AGE), "trainer": PARTIAL, "data": {"dataset": {"uri": "/t", "labelColumn": "y", "timestampColumn": "at"}}}),
+    _bad(R, "a warm start from a table without times", spec={"level": _continual(AGE), "trainer": PARTIAL, "data": {"dataset": {"uri": "/t", "labelColumn": "y"}}}, says="data.dataset needs a timestampColumn"),
+    _bad(R, "a trigger called manual", spec={"level": _continual({**AGE, "name": "manual"})}, says="names of Leeboard's own"),
+    _bad(R, "a trigger called schedule", spec={"level": _continual({**AGE, "name": "schedule"})}, says="names of Leeboard's own"),
     _good(R, "a warm start that goes on", spec={"level": _continual(AGE), "trainer": {"entrypoint": "a:b", "warmStart": "LastRun"}}),
     _bad(R, "a parameter that is a number", spec={"trainer.parameters": {"depth": 3}}),
     _good(R, "a parameter in words", spec={"trainer.parameters": {"depth": "3"}}),
@@ -319,6 +336,14 @@ RETRAIN_POLICIES = [
     _bad(R, "a metric in capitals", spec={GATES: [{"name": "g", "metric": "F1", "min": 0}]}),
     _bad(R, "a drop below nothing", spec={GATES: [{"name": "g", "metric": "f1", "maxDropFromChampion": -0.1}]}),
     _bad(R, "a bound beyond all measure", spec={GATES: [{"name": "g", "metric": "f1", "min": 1e16}]}),
+    _good(R, "a gate on a slice", spec={GATES: [{**AUC, "slice": "hour < 12", "minRows": 100}]}),
+    _good(R, "a gate on a slice that cannot be read, which only the policy tells", spec={GATES: [{**AUC, "slice": "hour <"}]}),
+    _bad(R, "a gate on an empty slice", spec={GATES: [{**AUC, "slice": ""}]}),
+    _bad(R, "a gate on a slice that is too long", spec={GATES: [{**AUC, "slice": "x" * 513}]}),
+    _good(R, "a gate against forgetting", spec={GATES: [{**AUC, "dataset": {"uri": "/t", "labelColumn": "y"}}]}),
+    _bad(R, "a gate on a table without labels", spec={GATES: [{**AUC, "dataset": {"uri": "/t"}}]}, says="dataset needs a labelColumn to compare on"),
+    _bad(R, "least rows of the holdout in a gate", spec={GATES: [{**AUC, "minRows": 100}]}, says="minRows belongs to a slice or a dataset"),
+    _bad(R, "a gate on nine rows", spec={GATES: [{**AUC, "slice": "hour < 12", "minRows": 9}]}),
     _bad(R, "everything held out", spec={"evaluation.holdout": {"fraction": 1}}),
     _bad(R, "a backtest of no folds", spec={"evaluation.backtest": {"folds": 0}}),
     _good(R, "a backtest", spec={"evaluation.backtest": {}}),

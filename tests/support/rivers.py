@@ -80,9 +80,15 @@ def register(server: str, name: str, frame: pd.DataFrame, folder: Path, *, kind:
 
 
 def write_log(
-    folder: Path, frame: pd.DataFrame, *, version: str = "1", arm: str = ARM, answers: Any = None
+    folder: Path,
+    frame: pd.DataFrame,
+    *,
+    version: str = "1",
+    arm: str = ARM,
+    answers: Any = None,
+    labels_come: Any = None,
 ) -> LogTables:
-    """Log the frame's rows as requests of ten rows each, and their labels."""
+    """Log the frame's rows as requests of ten rows each, and their labels, at once or when `labels_come` says."""
     rows = len(frame)
     ids = [f"r{index // 10:06d}" for index in range(rows)]
     times = pa.array(frame["at"].tolist(), pa.timestamp("us", "UTC"))
@@ -109,7 +115,7 @@ def write_log(
             "label": pa.array(frame["flood"], pa.float64()),
             "reward": pa.nulls(rows, pa.float64()),
             "time": times,
-            "ingest_time": times,
+            "ingest_time": times if labels_come is None else pa.array(labels_come, pa.timestamp("us", "UTC")),
         }
     )
     log = LogTables(predictions=str(folder / "predictions"), labels=str(folder / "labels"))

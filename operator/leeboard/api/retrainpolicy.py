@@ -18,6 +18,7 @@ from leeboard.api.shared import (
     ModelVersion,
     NoParameters,
     ObjectMeta,
+    Schedule,
     Text,
     Timestamp,
 )
@@ -69,7 +70,14 @@ class Trigger(ApiModel):
     time: TimeTrigger | None = None
     """The model's age."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("drift", "volume", "time"),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        exactly_one("drift", "volume", "time"),
+        Rule(
+            cel="!(self.name in ['manual', 'schedule'])",
+            message="manual and schedule are names of Leeboard's own: call the trigger something else",
+            holds=lambda trigger: trigger.name not in {"manual", "schedule"},
+        ),
+    )
 
 
 class Continual(ApiModel):
@@ -86,10 +94,19 @@ class Level(ApiModel):
 
     manual: NoParameters | None = None
     """Only when a person asks: a fresh model from a fresh window."""
+    scheduled: Schedule | None = None
+    """At each tick, or when a person asks: a fresh model from a fresh window."""
+    stateful: Schedule | None = None
+    """At each tick, or when a person asks: a model goes on learning from what is new to it."""
     continual: Continual | None = None
-    """Whenever a trigger holds; carries over model and data versions."""
+    """Whenever a trigger holds, or when a person asks; from scratch, or from a model (trainer.warmStart)."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("manual", "continual"),)
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("manual", "scheduled", "stateful", "continual"),)
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The schedule of a level that has one."""
+        return self.scheduled or self.stateful
 
 
 class DataWindow(ApiModel):
@@ -99,6 +116,13 @@ class DataWindow(ApiModel):
     """Length of the window, ending when the run starts."""
 
 
+class Replay(ApiModel):
+    """Older rows that a warm start learns again, so that it does not forget them."""
+
+    fraction: Annotated[float, Field(gt=0, le=0.9)]
+    """Share of the training rows that are older ones, drawn from all that the data hold: 0.2 is one for four new."""
+
+
 class TrainingDataSource(ApiModel):
     """What is trained on."""
 
@@ -106,6 +130,8 @@ class TrainingDataSource(ApiModel):
     """Logged predictions with their labels."""
     dataset: DatasetRef | None = None
     """A table of features with a label column."""
+    replay: Replay | None = None
+    """Older rows that a warm start learns again; left out: none."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         exactly_one("window", "dataset"),
@@ -148,9 +174,30 @@ class RetrainPolicySpec(ApiModel):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            cel="!has(self.level.manual) || self.trainer.warmStart == 'None'",
-            message="a manual level starts from scratch: warmStart needs continual",
-            holds=lambda spec: spec.level.manual is None or spec.trainer.warm_start is WarmStart.NONE,
+            cel="!(has(self.level.manual) || has(self.level.scheduled)) || self.trainer.warmStart == 'None'",
+            message="the levels manual and scheduled start from scratch: warmStart needs stateful or continual",
+            holds=lambda spec: (
+                not spec.level.members_set("manual", "scheduled") or spec.trainer.warm_start is WarmStart.NONE
+            ),
+        ),
+        Rule(
+            cel="!has(self.level.stateful) || self.trainer.warmStart != 'None'",
+            message="a stateful level goes on from a model: set trainer.warmStart, or use the level scheduled",
+            holds=lambda spec: spec.level.stateful is None or spec.trainer.warm_start is not WarmStart.NONE,
+        ),
+        Rule(
+            cel="!has(self.data.replay) || self.trainer.warmStart != 'None'",
+            message="replay belongs to a warm start: from scratch all rows are learnt anyway",
+            holds=lambda spec: spec.data.replay is None or spec.trainer.warm_start is not WarmStart.NONE,
+        ),
+        Rule(
+            cel="self.trainer.warmStart == 'None' || !has(self.data.dataset) || has(self.data.dataset.timestampColumn)",
+            message="a warm start learns what is newer: data.dataset needs a timestampColumn",
+            holds=lambda spec: (
+                spec.trainer.warm_start is WarmStart.NONE
+                or spec.data.dataset is None
+                or spec.data.dataset.timestamp_column is not None
+            ),
         ),
     )
 
@@ -159,9 +206,9 @@ class FiredTrigger(ApiModel):
     """A fact that starts a run: each (id, count) starts at most one, ever."""
 
     name: ElementName
-    """Name of the trigger; `manual` for a person's."""
+    """Name of the trigger; `manual` for a person's, `schedule` for a tick."""
     id: Annotated[str, Field(max_length=160)]
-    """Identity of the fact: episode, mark, token."""
+    """Identity of the fact: episode, mark, tick, token."""
     count: Annotated[int, Field(ge=1)]
     """How often the fact has started a run, this one included."""
     generation: Annotated[int, Field(ge=0)] = 0
@@ -273,6 +320,8 @@ class RetrainPolicyStatus(ApiModel):
     """Facts that have started runs, newest first: a cache of the ledger in MLflow."""
     high_water_mark: Annotated[int, Field(ge=0)] | None = None
     """Labelled rows of the log that the last run had seen."""
+    newest_ingest_time: Timestamp | None = None
+    """When the newest row that the last run had seen came into the log; a model learns on from its own run's mark."""
     next_run_time: Timestamp | None = None
     """Earliest time of the next run, when something waits for it."""
     live_arms: ArmSpans = []

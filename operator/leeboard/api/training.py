@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from leeboard.api.base import ApiModel, Bound, Duration, ElementName, Rule, exactly_one
-from leeboard.api.shared import NoParameters, Text
+from leeboard.api.shared import DatasetRef, NoParameters, Text
 
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
@@ -111,7 +111,7 @@ class Backtest(ApiModel):
 
 
 class Gate(ApiModel):
-    """What the challenger must prove on the holdout."""
+    """What the challenger must prove, on the holdout or a part of it, or on a table of its own."""
 
     name: ElementName
     """Name of the gate."""
@@ -123,8 +123,26 @@ class Gate(ApiModel):
     """The challenger must be better than the champion by so much."""
     max_drop_from_champion: Annotated[float, Field(ge=0, le=1000)] | None = None
     """The challenger must not be worse than the champion by more."""
+    slice: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    """Only rows that this filter lets through, such as: period < 12 and airline in ("AA", "UA")."""
+    dataset: DatasetRef | None = None
+    """Rows of this table instead of the holdout, against forgetting."""
+    min_rows: Annotated[int, Field(ge=10, le=10_000_000)] | None = None
+    """Fewer rows in the slice or the dataset make the gate Inconclusive; left out: 50."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("min", "minGainOverChampion", "maxDropFromChampion"),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        exactly_one("min", "minGainOverChampion", "maxDropFromChampion"),
+        Rule(
+            cel="!has(self.dataset) || has(self.dataset.labelColumn)",
+            message="dataset needs a labelColumn to compare on",
+            holds=lambda gate: gate.dataset is None or gate.dataset.label_column is not None,
+        ),
+        Rule(
+            cel="!has(self.minRows) || has(self.slice) || has(self.dataset)",
+            message="minRows belongs to a slice or a dataset: the holdout has its own",
+            holds=lambda gate: gate.min_rows is None or gate.slice is not None or gate.dataset is not None,
+        ),
+    )
 
 
 class Evaluation(ApiModel):

@@ -9,7 +9,7 @@ from typing import Literal
 
 from leeboard.api.checks import Check, Columns
 from leeboard.api.outofdistribution import Detector, DetectorInput
-from leeboard.api.retrainpolicy import FiredTrigger
+from leeboard.api.retrainpolicy import FiredTrigger, Replay
 from leeboard.api.shared import DatasetRef
 from leeboard.api.training import Evaluation, Trainer
 from leeboard.contract.documents import Document, short_hash
@@ -144,6 +144,8 @@ class RetrainRequest(JobRequest):
     """Arms whose rows count."""
     dataset: DatasetRef | None = None
     """Or a table."""
+    replay: Replay | None = None
+    """Older rows that a warm start learns again; none: none."""
     trainer: Trainer
     evaluation: Evaluation
 
@@ -308,6 +310,10 @@ class GateReport(Document):
     champion: float | None = None
     bound: float | None = None
     message: str = ""
+    rows: int | None = None
+    """Rows that it was decided on."""
+    where: str | None = None
+    """Which rows: the gate's slice or dataset; none: the holdout."""
 
 
 class BacktestFold(Document):
@@ -337,6 +343,22 @@ class RetrainReport(JobReport):
     """Versions of the Delta tables that were read."""
     high_water_mark: int | None = None
     """Labelled rows that the log held when it was read."""
+    ingest_mark: str | None = None
+    """When the newest row that was read came into the log, RFC 3339; none: the rows do not come from the log."""
+    new_rows: int | None = None
+    """Of a warm start: training rows that the model had not learnt."""
+    replayed_rows: int | None = None
+    """Of a warm start: older training rows that are learnt again."""
+    training_cutoff_time: str | None = None
+    """The challenger has learnt no row at or after it, RFC 3339; none: the rows have no times."""
+    champion_cutoff_time: str | None = None
+    """The champion has learnt no row at or after it, RFC 3339; none: there is no champion."""
+    holdout_from_time: str | None = None
+    """Time of the oldest row that both are compared on, RFC 3339."""
+    holdout_to_time: str | None = None
+    """Time of the newest row that both are compared on, RFC 3339."""
+    seen_rows: int | None = None
+    """Rows left out of the holdout because the champion may have learnt from them."""
 
 
 REQUEST_BY_KIND: dict[str, type[JobRequest]] = {

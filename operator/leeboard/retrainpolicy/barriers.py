@@ -4,7 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from leeboard.api import slices
+from leeboard.api.errors import SpecError
 from leeboard.api.retrainpolicy import RetrainPolicyStatus, Trigger
+from leeboard.control import schedule
 from leeboard.control.clock import instant, iso
 from leeboard.control.conditions import READY, STALLED, Finding, find, stalled, true, waiting
 from leeboard.retrainpolicy import triggers
@@ -91,6 +94,26 @@ def _invalid_token(seen: Seen, _status: RetrainPolicyStatus, _asking: Asking) ->
         triggers.token(seen)
     except ValueError as error:
         return stalled("InvalidToken", f"the annotation leeboard.dev/retrain: {error}")
+    return None
+
+
+def _invalid_schedule(seen: Seen, _status: RetrainPolicyStatus, _asking: Asking) -> Findings | None:
+    ticks = seen.policy.spec.level.schedule
+    try:
+        if ticks is not None:
+            schedule.next_tick(ticks, seen.now)
+    except SpecError as error:
+        return stalled(error.reason, f"no run starts by itself: {error}")
+    return None
+
+
+def _invalid_slice(seen: Seen, _status: RetrainPolicyStatus, _asking: Asking) -> Findings | None:
+    for gate in seen.policy.spec.evaluation.gates:
+        try:
+            if gate.slice is not None:
+                slices.parse(gate.slice)
+        except ValueError as error:
+            return stalled("InvalidSlice", f"the gate {gate.name}: {error}")
     return None
 
 
@@ -208,6 +231,8 @@ _LASTING: tuple[Callable[[Seen, RetrainPolicyStatus, Asking], Findings | None], 
     _another_policy,
     _model_missing,
     _invalid_token,
+    _invalid_schedule,
+    _invalid_slice,
     _no_collector,
     _sampled,
     _alias_of_another,

@@ -67,7 +67,7 @@ def _start_or_rest(seen: Seen, status: RetrainPolicyStatus) -> Plan:
         waits = status.model_copy(update={"next_run_time": until})
         look = barrier.look if barrier.look is not None else _look(seen, waits)
         return _plan(seen, waits, barrier.findings, look, attempts.surplus(seen.jobs, active=()))
-    end = triggers.interval_end(seen, status) if asking.resting else None
+    end = triggers.interval_end(seen, status) if asking.resting else triggers.next_tick(seen)
     rests = status.model_copy(update={"next_run_time": iso(end) if end is not None else None})
     return _plan(seen, rests, resting(seen, rests, asking), _look(seen, rests), attempts.surplus(seen.jobs, active=()))
 
@@ -147,7 +147,8 @@ def _judged(seen: Seen, status: RetrainPolicyStatus, run: ActiveRun, found: Repo
         raise TypeError(f"a {type(report).__name__} does not answer a retrain request")
     # The report counts the table's rows, the trigger the labels that the collector acknowledged: only these compare.
     mark = run.label_rows if run.label_rows is not None else status.high_water_mark
-    read = status.model_copy(update={"high_water_mark": mark})
+    newest = report.ingest_mark or status.newest_ingest_time
+    read = status.model_copy(update={"high_water_mark": mark, "newest_ingest_time": newest})
     told = run.model_copy(
         update={
             "run_id": found.run_id,

@@ -32,6 +32,7 @@ def desired_request(seen: Seen, run: ActiveRun) -> RetrainRequest | None:
         champion_version=run.champion_version,
         parent_version=_parent(seen, run),
         dataset=policy.spec.data.dataset,
+        replay=policy.spec.data.replay,
         trainer=policy.spec.trainer,
         evaluation=policy.spec.evaluation,
     )

@@ -128,6 +128,11 @@ def _held_back(seen: Seen, status: RetrainPolicyStatus, asking: Asking) -> Findi
 
 def _watching(seen: Seen) -> Findings:
     told = ["when someone asks (leeboard retrain)"]
+    ticks = seen.policy.spec.level.schedule
+    if ticks is not None and ticks.every is not None:
+        told.append(f"every {ticks.every}")
+    elif ticks is not None:
+        told.append(f"by the schedule {ticks.cron} ({ticks.time_zone or 'UTC'})")
     for trigger in barriers.watched(seen):
         if trigger.drift is not None:
             told.append(f"at an episode of the DriftMonitor {trigger.drift.drift_monitor_ref.name}")

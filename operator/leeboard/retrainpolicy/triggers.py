@@ -1,8 +1,9 @@
 """Which facts ask for a run. Each (id, count) starts at most one, ever. Pure.
 
-A fact is something that holds in the world: an open episode of drift, labels beyond a mark, a version's age, a
-person's token. While it holds it may start another run, with the next count, once `minInterval` has passed; after
-`stopAfterRejections` runs under one spec it is given up, until the spec changes.
+A fact is something that holds in the world: an open episode of drift, labels beyond a mark, a version's age, a tick of
+the schedule, a person's token. A tick and a token start one run. The others may start another, with the next count,
+while they hold and once `minInterval` has passed; after `stopAfterRejections` runs under one spec they are given up,
+until the spec changes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,9 @@ from datetime import datetime, timedelta
 
 from leeboard.api.actions import RETRAIN, parse_token
 from leeboard.api.base import seconds
+from leeboard.api.errors import SpecError
 from leeboard.api.retrainpolicy import (
+    KIND,
     DriftTrigger,
     FiredTrigger,
     RetrainPolicyStatus,
@@ -20,11 +23,13 @@ from leeboard.api.retrainpolicy import (
     VolumeTrigger,
 )
 from leeboard.contract.documents import short_hash
-from leeboard.control.clock import instant
+from leeboard.control import schedule
+from leeboard.control.clock import instant, iso
 from leeboard.control.conditions import cut
 from leeboard.retrainpolicy.seen import Seen
 
 MANUAL = "manual"
+SCHEDULE = "schedule"
 ACTION = "retrain"
 """Name of the handled action."""
 MAX_CONSUMED = 40
@@ -82,10 +87,20 @@ def facts(seen: Seen) -> list[Fact]:
         asked = None
     if asked is not None:
         found.append(Fact(MANUAL, f"manual/{asked}", f"asked for with the token {asked}"))
+    found.extend(_tick(seen))
     continual = seen.policy.spec.level.continual
     for trigger in continual.triggers if continual is not None else ():
         found.extend(_facts_of(trigger, seen))
     return found
+
+
+def next_tick(seen: Seen) -> datetime | None:
+    """Return when the schedule strikes next for this policy; None: it has none, or one that cannot be read."""
+    ticks = seen.policy.spec.level.schedule
+    try:
+        return schedule.next_due(ticks, seen.now, *_identity(seen)) if ticks is not None else None
+    except SpecError:  # the conditions tell
+        return None
 
 
 def weigh(seen: Seen, status: RetrainPolicyStatus) -> Asking:
@@ -95,8 +110,8 @@ def weigh(seen: Seen, status: RetrainPolicyStatus) -> Asking:
     generation, bound = seen.policy.metadata.generation, seen.policy.spec.budget.stop_after_rejections
     for fact in facts(seen):
         starts = [old for old in status.consumed if old.id == fact.id]
-        if starts and fact.name == MANUAL:
-            continue  # a token starts one run
+        if starts and fact.name in {MANUAL, SCHEDULE}:
+            continue  # a token or a tick starts one run
         if sum(old.generation == generation for old in starts) >= bound:
             given_up.append(fact)
         elif starts and interval is not None and interval > seen.now:
@@ -129,6 +144,26 @@ def ages(seen: Seen) -> Iterator[tuple[Trigger, datetime]]:
     for trigger in continual.triggers if continual is not None else ():
         if trigger.time is not None and seen.stable is not None:
             yield trigger, instant(seen.stable.since_time) + timedelta(seconds=seconds(trigger.time.max_age))
+
+
+def _tick(seen: Seen) -> Iterator[Fact]:
+    """Yield the newest tick: of missed ones only it, and none from before the policy was made or a run began."""
+    ticks = seen.policy.spec.level.schedule
+    if ticks is None:
+        return
+    try:
+        tick = schedule.due_tick(ticks, seen.now, *_identity(seen))
+    except SpecError:  # the conditions tell
+        return
+    due = tick + schedule.jitter(ticks, tick, *_identity(seen))
+    meta, started = seen.policy.metadata, seen.policy.status.last_start_time
+    before = [instant(time) for time in (meta.creation_timestamp, started) if time]
+    if all(due > time for time in before):
+        yield Fact(SCHEDULE, f"schedule/{iso(tick)}", f"its schedule struck at {iso(tick)}")
+
+
+def _identity(seen: Seen) -> tuple[str, str, str]:
+    return KIND, seen.policy.metadata.namespace, seen.policy.metadata.name
 
 
 def _facts_of(trigger: Trigger, seen: Seen) -> Iterator[Fact]:

@@ -40,6 +40,8 @@ class Challenger:
     time: str | None
     cutoff: datetime
     data_versions: dict[str, int]
+    ingest_mark: datetime | None
+    """When the newest row that was read came into the log; none: there is no log."""
     previous: LoadedModel | None
     """The model it goes on from, or whose estimator it shares."""
 
@@ -62,6 +64,7 @@ def register(request: RetrainRequest, desk: Desk, challenger: Challenger) -> str
         training_data=_store_rows(request, desk, challenger),
         cutoff=challenger.cutoff,
         data_versions=challenger.data_versions,
+        ingest_mark=challenger.ingest_mark,
     )
     model_uri = _store_model(request, desk, challenger)
     desk.run.ensure_ours()

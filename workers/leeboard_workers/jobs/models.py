@@ -51,12 +51,20 @@ class Version:
     @property
     def stated_cutoff(self) -> datetime | None:
         """The training cut-off that its tag states."""
-        text = self.tags.get(tags.TRAINING_CUTOFF)
+        return self._instant(tags.TRAINING_CUTOFF)
+
+    @property
+    def ingest_mark(self) -> datetime | None:
+        """Until when rows came into the log that were there when it was trained, as its tag states."""
+        return self._instant(tags.INGEST_MARK)
+
+    def _instant(self, tag: str) -> datetime | None:
+        text = self.tags.get(tag)
         try:
             return instant(text) if text else None
         except ValueError as error:
             raise ModelError(
-                f"the tag {tags.TRAINING_CUTOFF} of version {self.number} of {self.name} is no RFC 3339 time: {text}"
+                f"the tag {tag} of version {self.number} of {self.name} is no RFC 3339 time: {text}"
             ) from error
 
     @property

@@ -2,45 +2,31 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from leeboard.api.training import Evaluation, WarmStart
+from leeboard.api.training import Evaluation
 from leeboard.contract.jobs import BacktestFold, JobOutcome, RetrainReport, RetrainRequest
-from leeboard_workers.data.windows import instant
 from leeboard_workers.drift.page import day
 from leeboard_workers.jobs.challenger import Challenger, register
+from leeboard_workers.jobs.course import Course, lay_course
 from leeboard_workers.jobs.frame import Artifacts, Desk
-from leeboard_workers.jobs.models import LoadedModel, load
-from leeboard_workers.jobs.trainingrows import TrainingRows, read_training_rows
+from leeboard_workers.jobs.proof import Proof
 from leeboard_workers.retrain import backtest, gates
 from leeboard_workers.retrain.context import TrainingContext
-from leeboard_workers.retrain.fitting import Trained, Training, metrics_on, train_and_measure
+from leeboard_workers.retrain.fitting import Trained, Training, train_and_measure
 from leeboard_workers.retrain.lineage import rfc3339
 from leeboard_workers.retrain.metrics import metric_named
 from leeboard_workers.retrain.report import Story, headline, html
-from leeboard_workers.retrain.split import SplitRows, rows_since, split_rows, tail
+from leeboard_workers.retrain.split import tail
+from leeboard_workers.retrain.tables import TIME
 from leeboard_workers.retrain.trainers import name_of, parameters_of
 
 VALIDATION_SHARE = 0.1
 LEAST_TRAINING_ROWS = 10
-
-
-@dataclass(frozen=True)
-class Course:
-    """What is trained on what, decided before anything is trained."""
-
-    rows: TrainingRows
-    features: tuple[str, ...]
-    champion: LoadedModel | None
-    previous: LoadedModel | None
-    """The model that training goes on from, or whose estimator it clones."""
-    warm_since: datetime | None
-    """A warm start has learnt what is older."""
-    split: SplitRows
 
 
 @dataclass(frozen=True)
@@ -60,14 +46,8 @@ def handle(request: RetrainRequest, desk: Desk) -> tuple[RetrainReport, Artifact
     """
     for gate in request.evaluation.gates:
         metric_named(gate.metric)
-    course = _course(request, desk)
-    common: dict[str, Any] = {
-        "request_hash": request.request_hash,
-        "train_rows": course.split.train.num_rows,
-        "holdout_rows": course.split.holdout.num_rows,
-        "data_versions": course.rows.data_versions,
-        "high_water_mark": course.rows.labels_in_log,
-    }
+    course = lay_course(request, desk)
+    common = _rows_of(request, course)
     if course.split.train.num_rows < LEAST_TRAINING_ROWS:
         message = (
             f"{course.split.train.num_rows} labelled rows are left to train on, at least {LEAST_TRAINING_ROWS} are "
@@ -77,15 +57,13 @@ def handle(request: RetrainRequest, desk: Desk) -> tuple[RetrainReport, Artifact
         return report, _page(request, report, course, desk)
     folds = _folds(request.evaluation, course)
     *tested, challenger = _train(request, desk, course, folds)
-    champion_metrics = _champion_metrics(course, challenger)
-    verdicts = gates.check_gates(
-        request.evaluation.gates, challenger.metrics, champion_metrics, inconclusive=_doubt(request, course)
-    )
+    proof = Proof(request, course, challenger)
+    verdicts = gates.check_gates(request.evaluation.gates, proof.for_gates())
     report = RetrainReport(
         outcome=JobOutcome.MEASURED,
         passed=gates.passed(verdicts),
         metrics=dict(challenger.metrics),
-        champion_metrics=champion_metrics or {},
+        champion_metrics=dict(proof.holdout.champion or {}),
         gates=verdicts,
         backtest=tuple(_fold_report(fold, result) for fold, result in zip(folds, tested, strict=True)),
         **common,
@@ -97,28 +75,26 @@ def handle(request: RetrainRequest, desk: Desk) -> tuple[RetrainReport, Artifact
     return report, _page(request, report, course, desk)
 
 
-def _course(request: RetrainRequest, desk: Desk) -> Course:
-    rows = read_training_rows(request)
-    champion = previous = None
-    if request.champion_version is not None:
-        champion = load(desk.run.client, request.model_name, request.champion_version)
-    if request.parent_version is not None and request.parent_version != request.champion_version:
-        previous = load(desk.run.client, request.model_name, request.parent_version)
-    previous = previous or champion
-    split = split_rows(
-        rows.table,
-        time=rows.time,
-        key=rows.key,
-        holdout=request.evaluation.holdout,
-        champion_cutoff=champion.version.cutoff if champion else None,
-    )
-    warm_since = None
-    if request.trainer.warm_start is not WarmStart.NONE and previous is not None:
-        warm_since = previous.version.stated_cutoff
-    if warm_since is not None and rows.time is not None:
-        split = replace(split, train=rows_since(split.train, rows.time, warm_since))
-    features = (previous.features if previous else ()) or rows.columns
-    return Course(rows, features, champion, previous, warm_since, split)
+def _rows_of(request: RetrainRequest, course: Course) -> dict[str, Any]:
+    """Return what the report says of the rows, whatever comes of them."""
+    split, warmth = course.split, course.warmth
+    times = split.holdout[course.rows.time].cast(TIME) if course.rows.time is not None else None
+    span = pc.min_max(times).as_py() if times is not None and len(times) else {}
+    return {
+        "request_hash": request.request_hash,
+        "train_rows": split.train.num_rows,
+        "holdout_rows": split.holdout.num_rows,
+        "data_versions": course.rows.data_versions,
+        "high_water_mark": course.rows.labels_in_log,
+        "ingest_mark": course.rows.ingest_mark.isoformat() if course.rows.ingest_mark else None,
+        "new_rows": warmth.new if warmth else None,
+        "replayed_rows": warmth.replayed if warmth else None,
+        "training_cutoff_time": rfc3339(split.cutoff) if split.cutoff else None,
+        "champion_cutoff_time": rfc3339(course.champion.version.cutoff) if course.champion else None,
+        "holdout_from_time": span["min"].strftime("%Y-%m-%dT%H:%M:%SZ") if span else None,
+        "holdout_to_time": span["max"].strftime("%Y-%m-%dT%H:%M:%SZ") if span else None,
+        "seen_rows": split.seen or None,
+    }
 
 
 def _folds(evaluation: Evaluation, course: Course) -> list[FoldRows]:
@@ -126,7 +102,9 @@ def _folds(evaluation: Evaluation, course: Course) -> list[FoldRows]:
     if evaluation.backtest is None or time is None or split.cutoff is None:
         return []
     first = backtest.first_instant(split.train, time)
-    planned = backtest.plan_folds(first, split.cutoff, evaluation.backtest, not_before=course.warm_since)
+    planned = backtest.plan_folds(
+        first, split.cutoff, evaluation.backtest, not_before=course.warmth.since if course.warmth else None
+    )
     folds = [FoldRows(fold, *backtest.rows_of(split.train, time, fold)) for fold in planned]
     return [fold for fold in folds if fold.train.num_rows >= LEAST_TRAINING_ROWS and fold.test.num_rows > 0]
 
@@ -179,38 +157,16 @@ def _context(request: RetrainRequest, course: Course, rows: pa.Table) -> Trainin
     )
 
 
-def _champion_metrics(course: Course, challenger: Trained) -> dict[str, float] | None:
-    if course.champion is None:
-        return None
-    classes = getattr(challenger.trained.model, "classes_", None)
-    features = course.champion.features or course.features
-    return metrics_on(course.champion.model, course.split.holdout, features, course.rows.label, classes)
-
-
-def _doubt(request: RetrainRequest, course: Course) -> str:
-    """Say why the holdout proves nothing, or nothing."""
-    least, rows = request.evaluation.holdout.min_rows, course.split.holdout.num_rows
-    if rows >= least:
-        return ""
-    seen = ""
-    if course.split.seen and course.champion is not None:
-        cutoff = rfc3339(course.champion.version.cutoff)
-        seen = f" ({course.split.seen} more may have been seen by the champion, trained up to {cutoff})"
-    return f"the holdout has {rows} rows{seen}, and {least} are asked for"
-
-
 def _candidate(request: RetrainRequest, course: Course, challenger: Trained) -> Challenger:
-    cutoff = course.split.cutoff
-    if cutoff is None:  # rows without times: all that can be said is that they were there by now
-        cutoff = instant(request.data_to_time) if request.data_to_time else datetime.now(UTC)
     return Challenger(
         trained=challenger.trained,
         rows=course.split.train,
         features=course.features,
         label=course.rows.label,
         time=course.rows.time,
-        cutoff=cutoff,
+        cutoff=course.cutoff(request),
         data_versions=course.rows.data_versions,
+        ingest_mark=course.rows.ingest_mark,
         previous=course.previous,
     )
 
@@ -245,8 +201,9 @@ def _page(request: RetrainRequest, report: RetrainReport, course: Course, desk: 
 def _data_of(request: RetrainRequest, course: Course) -> str:
     source = request.dataset.uri if request.dataset is not None else "the prediction log"
     since = request.data_from_time
-    if course.warm_since is not None:
-        since = rfc3339(course.warm_since)
     until = request.data_to_time
     spans = [f"from {day(since)}" if since else "", f"to {day(until)}" if until else ""]
-    return " ".join([source, *(span for span in spans if span)])
+    told = " ".join([source, *(span for span in spans if span)])
+    if course.warmth is not None:
+        told += f"; {course.warmth.new} of them new to the model, {course.warmth.replayed} older ones again"
+    return told

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ from leeboard_workers.retrain.tables import labelled
 MAX_ROWS = 5_000_000
 """More rows are sampled: the worker holds them in memory."""
 
+_KEY, _INGESTED = "\0key", "\0ingested"
+
 
 @dataclass(frozen=True)
 class TrainingRows:
@@ -33,6 +36,14 @@ class TrainingRows:
     data_versions: dict[str, int]
     labels_in_log: int | None
     """Labelled rows that the log held."""
+    ingested: pa.ChunkedArray | None = None
+    """When each row and its label were both in the log; none: the rows do not come from a log."""
+
+    @property
+    def ingest_mark(self) -> datetime | None:
+        """When the newest of the rows came into the log; none: there is no log, or no row."""
+        newest: datetime | None = pc.max(self.ingested).as_py() if self.ingested is not None else None
+        return newest
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -66,17 +77,19 @@ def _from_log(request: RetrainRequest) -> TrainingRows:
     known = labelled(
         features.append_column(label, table["label"])
         .append_column(time, table["time"])
-        .append_column("\0key", pc.binary_join_element_wise(table["request_id"], table["row"].cast(pa.string()), "/")),
+        .append_column(_INGESTED, _later(table["ingest_time"], table["label_ingest_time"]))
+        .append_column(_KEY, pc.binary_join_element_wise(table["request_id"], table["row"].cast(pa.string()), "/")),
         label,
     )
     return TrainingRows(
-        table=known.drop_columns(["\0key"]),
+        table=known.drop_columns([_KEY, _INGESTED]),
         label=label,
         time=time,
-        key=np.asarray(known["\0key"].to_pylist(), dtype=str),
+        key=np.asarray(known[_KEY].to_pylist(), dtype=str),
         unlabelled=rows.total_rows - known.num_rows if rows.total_rows <= MAX_ROWS else 0,
         data_versions=rows.data_versions,
         labels_in_log=mark,
+        ingested=known[_INGESTED],
     )
 
 
@@ -98,6 +111,11 @@ def _from_dataset(request: RetrainRequest) -> TrainingRows:
         data_versions={} if version is None else {ref.uri: version},
         labels_in_log=None,
     )
+
+
+def _later(one: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the later of two times of each row; Arrow's own maximum does not take zones."""
+    return pc.if_else(pc.greater(other, one), other, one)
 
 
 def _free(name: str, taken: Sequence[str]) -> str:

@@ -16,7 +16,12 @@ MAX_TAG = 5_000
 
 
 def lineage_tags(
-    request: RetrainRequest, *, training_data: DatasetRef, cutoff: datetime, data_versions: dict[str, int]
+    request: RetrainRequest,
+    *,
+    training_data: DatasetRef,
+    cutoff: datetime,
+    data_versions: dict[str, int],
+    ingest_mark: datetime | None = None,
 ) -> dict[str, str]:
     """Return the tags of a new version."""
     parent = request.parent_version or request.champion_version
@@ -30,6 +35,8 @@ def lineage_tags(
         tags.TRIGGERS: json.dumps([trigger.document() for trigger in request.triggers])[:MAX_TAG],
         tags.CODE: f"{name_of(request.trainer)} leeboard=={version_of('leeboard')}",
     }
+    if ingest_mark is not None:
+        found[tags.INGEST_MARK] = ingest_mark.isoformat()
     return found | ({tags.PARENT_VERSION: parent} if parent else {})
 
 

@@ -119,12 +119,29 @@ def html(report: RetrainReport, evaluation: Evaluation, story: Story) -> str:
         "retrain.html.j2",
         report=report,
         story=story,
+        holdout=fairness(report),
         verdict=verdict_of(report),
         headline=headline(report),
         comparisons=comparisons,
         chart=_chart(report, gated[0]),
         title=f"Retraining of {story.subject}",
     )
+
+
+def fairness(report: RetrainReport) -> str:
+    """Say from when to when the rows are that both were compared on, and that neither has learnt from them."""
+    told = ["seen by neither"]
+    if report.holdout_from_time and report.holdout_to_time:
+        told.append(f"from {day(report.holdout_from_time)} to {day(report.holdout_to_time)}")
+    learnt = [
+        f"the {who} learnt up to {day(cutoff)}"
+        for who, cutoff in (("challenger", report.training_cutoff_time), ("champion", report.champion_cutoff_time))
+        if cutoff
+    ]
+    told += learnt
+    if report.seen_rows:
+        told.append(f"{report.seen_rows} rows that the champion may have learnt are left out")
+    return "; ".join(told)
 
 
 def _duel(report: RetrainReport) -> str:

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from leeboard.api.training import Holdout, Split
 from leeboard_workers.retrain.context import TrainingError
@@ -82,11 +81,6 @@ def split_rows(
         cutoff=cutoff,
         seen=int((chosen & ~unseen).sum()),
     )
-
-
-def rows_since(rows: pa.Table, time: str, start: datetime) -> pa.Table:
-    """Return the rows at or after an instant."""
-    return rows.filter(pc.greater_equal(rows[time].cast(TIME), pa.scalar(start, TIME)))
 
 
 def tail(rows: pa.Table, share: float) -> tuple[pa.Table, pa.Table]:

@@ -5,9 +5,13 @@ import pytest
 from leeboard.api.training import Gate
 from leeboard.contract.jobs import GateVerdict
 from leeboard_workers.retrain.context import TrainingError
-from leeboard_workers.retrain.gates import check_gates, passed
+from leeboard_workers.retrain.gates import Evidence, check_gates, passed
 
 PASSED, FAILED, INCONCLUSIVE = GateVerdict.PASSED, GateVerdict.FAILED, GateVerdict.INCONCLUSIVE
+
+
+def check(gates: list[Gate], challenger: dict[str, float], champion: dict[str, float] | None, inconclusive: str = ""):
+    return check_gates(gates, [Evidence(challenger, champion, 500, inconclusive)] * len(gates))
 
 
 def gate(metric: str, **member: float) -> Gate:
@@ -36,33 +40,42 @@ def gate(metric: str, **member: float) -> Gate:
 )
 def test_gates_decide(sentence: str, asked: Gate, challenger: float, champion: float | None, verdict: GateVerdict):
     theirs = {} if champion is None else {asked.metric: champion}
-    assert check_gates([asked], {asked.metric: challenger}, theirs)[0].verdict is verdict, sentence
+    assert check([asked], {asked.metric: challenger}, theirs)[0].verdict is verdict, sentence
 
 
 def test_without_a_champion_there_is_nothing_to_beat():
-    (report,) = check_gates([gate("accuracy", min_gain_over_champion=0.1)], {"accuracy": 0.5}, None)
+    (report,) = check([gate("accuracy", min_gain_over_champion=0.1)], {"accuracy": 0.5}, None)
     assert (report.verdict, report.message) == (PASSED, "there is no champion to beat")
-    assert check_gates([gate("accuracy", min=0.9)], {"accuracy": 0.5}, None)[0].verdict is FAILED
+    assert check([gate("accuracy", min=0.9)], {"accuracy": 0.5}, None)[0].verdict is FAILED
 
 
 def test_a_holdout_that_proves_nothing_makes_every_gate_inconclusive():
-    reports = check_gates([gate("accuracy", min=0.1)], {"accuracy": 0.9}, {}, inconclusive="12 rows")
+    reports = check([gate("accuracy", min=0.1)], {"accuracy": 0.9}, {}, inconclusive="12 rows")
     assert [(report.verdict, report.message) for report in reports] == [(INCONCLUSIVE, "12 rows")]
     assert not passed(reports)
 
 
 @pytest.mark.parametrize(("challenger", "champion"), [({}, {"roc_auc": 0.7}), ({"roc_auc": 0.7}, {})])
 def test_a_metric_that_is_not_defined_is_inconclusive(challenger: dict[str, float], champion: dict[str, float]):
-    (report,) = check_gates([gate("roc_auc", min_gain_over_champion=0.0)], challenger, champion)
+    (report,) = check([gate("roc_auc", min_gain_over_champion=0.0)], challenger, champion)
     assert report.verdict is INCONCLUSIVE
 
 
 def test_all_gates_must_pass():
     asked = [gate("accuracy", min=0.5), gate("f1", min=0.9)]
-    assert not passed(check_gates(asked, {"accuracy": 0.8, "f1": 0.8}, None))
-    assert passed(check_gates(asked, {"accuracy": 0.8, "f1": 0.95}, None))
+    assert not passed(check(asked, {"accuracy": 0.8, "f1": 0.8}, None))
+    assert passed(check(asked, {"accuracy": 0.8, "f1": 0.95}, None))
 
 
 def test_an_unknown_metric_is_refused():
     with pytest.raises(TrainingError, match="recall"):
-        check_gates([gate("recall", min=0.5)], {}, None)
+        check([gate("recall", min=0.5)], {}, None)
+
+
+def test_gates_on_other_rows_are_decided_on_them_and_say_so():
+    asked = [gate("accuracy", min=0.7), gate("accuracy", max_drop_from_champion=0.05)]
+    nights = Evidence({"accuracy": 0.6}, {"accuracy": 0.7}, 80, where="the slice period < 12")
+    whole, part = check_gates(asked, [Evidence({"accuracy": 0.8}, {"accuracy": 0.7}, 500), nights])
+    assert (whole.verdict, whole.rows, whole.where) == (PASSED, 500, None)
+    assert (part.verdict, part.rows, part.where) == (FAILED, 80, "the slice period < 12")
+    assert part.message == "accuracy is 0.6, at least 0.65 is asked for, on the slice period < 12"

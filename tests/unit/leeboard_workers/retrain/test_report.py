@@ -6,7 +6,7 @@ import pytest
 
 from leeboard.api.training import Evaluation, Gate
 from leeboard.contract.jobs import BacktestFold, JobOutcome, RetrainReport
-from leeboard_workers.retrain.gates import check_gates, passed
+from leeboard_workers.retrain.gates import Evidence, check_gates, passed
 from leeboard_workers.retrain.report import Story, headline, html, verdict_of
 
 EVALUATION = Evaluation(gates=[Gate(name="better", metric="roc_auc", min_gain_over_champion=0.0)])
@@ -24,7 +24,7 @@ STORY = Story(
 
 def report(challenger: float, champion: float, *, inconclusive: str = "") -> RetrainReport:
     metrics, theirs = {"roc_auc": challenger}, {"roc_auc": champion}
-    gates = check_gates(EVALUATION.gates, metrics, theirs, inconclusive=inconclusive)
+    gates = check_gates(EVALUATION.gates, [Evidence(metrics, theirs, 500, inconclusive)])
     folds = tuple(
         BacktestFold(
             train_to_time=f"2026-01-0{day}T00:00:00Z",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from leeboard.api.training import Holdout, Split
 from leeboard_workers.retrain.context import TrainingError
-from leeboard_workers.retrain.split import rows_since, split_rows, tail
+from leeboard_workers.retrain.split import split_rows, tail
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 BY_TIME = Holdout(fraction=0.2)
@@ -89,8 +89,6 @@ def test_no_rows_split_into_none():
     assert (split.train.num_rows, split.holdout.num_rows) == (0, 0)
 
 
-def test_rows_since_an_instant_and_the_tail():
-    table = rows([0, 1, 2, 3])
-    assert rows_since(table, "at", START + timedelta(hours=2)).num_rows == 2
-    train, validation = tail(table, 0.25)
+def test_the_tail_is_the_last_share():
+    train, validation = tail(rows([0, 1, 2, 3]), 0.25)
     assert (train.num_rows, validation["n"].to_pylist()) == (3, [3])
