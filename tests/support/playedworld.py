@@ -46,6 +46,8 @@ class PlayedWorld:
     tables: TableState | None = None
     models: dict[str, RegisteredModel] = field(default_factory=dict)
     ledger: list[Any] = field(default_factory=list)
+    examples: list[Any] = field(default_factory=list)
+    """Input examples of every version."""
     away: set[str] = field(default_factory=set)
     refused: Callable[[Any], str | None] = lambda _: None
     """Says why a step fails, or None."""
@@ -145,6 +147,10 @@ class PlayedWorld:
 
     async def refresh(self, name: str) -> RegisteredModel | None:
         return await self.model(name)
+
+    async def input_example(self, name: str, version: str) -> list[Any]:
+        self._ask("mlflow")
+        return list(self.examples)
 
     async def fired(self, experiment: str, policy: str) -> list[Any]:
         self._ask("mlflow")

@@ -140,6 +140,16 @@ def _sampled(seen: Seen, _status: RetrainPolicyStatus, _asking: Asking) -> Findi
     )
 
 
+def _hidden_columns(seen: Seen, _status: RetrainPolicyStatus, _asking: Asking) -> Findings | None:
+    if not seen.hidden:
+        return None
+    return stalled(
+        "LoggingHidesColumns",
+        f"the ModelDeployment {_name(seen)} drops or hashes {', '.join(seen.hidden)} before logging, and the model "
+        "takes them: take them out of spec.logging.columns, or train on data.dataset",
+    )
+
+
 def _alias_of_another(seen: Seen, _status: RetrainPolicyStatus, _asking: Asking) -> Findings | None:
     conditions = [condition.document() for condition in seen.model.status.conditions] if seen.model is not None else []
     owned = find(conditions, STALLED)
@@ -235,6 +245,7 @@ _LASTING: tuple[Callable[[Seen, RetrainPolicyStatus, Asking], Findings | None], 
     _invalid_slice,
     _no_collector,
     _sampled,
+    _hidden_columns,
     _alias_of_another,
     _monitor_of_another,
     _stopped,

@@ -36,7 +36,7 @@ async def observe(policy: RetrainPolicy, world: World) -> Seen:
         jobs=tuple(world.store.owned(meta.uid, "RayJob")),
         running_jobs=sum(is_running(job, now) for job in world.store.list("RayJob")),
     )
-    seen = await _with_tables(seen, world)
+    seen = await _with_tables(await _with_inputs(seen, world), world)
     if policy.status.active_run is None:
         return await _with_ledger(seen, world)
     if policy.status.active_run.version is not None:
@@ -53,6 +53,15 @@ def _monitors(policy: RetrainPolicy, world: World) -> dict[str, driftmonitor.Dri
             raw = world.store.get(driftmonitor.KIND, policy.metadata.namespace, name)
             found[name] = read(driftmonitor.DriftMonitor, raw) if raw is not None else None
     return found
+
+
+async def _with_inputs(seen: Seen, world: World) -> Seen:
+    """Ask what the stable version takes, when that decides whether a hidden column is missed."""
+    if seen.model is None or seen.stable is None or not seen.hidden:
+        return seen
+    rows = await world.registry.input_example(seen.model.spec.model.name, seen.stable.version)
+    named = [frozenset(row) for row in rows if isinstance(row, dict)]
+    return replace(seen, inputs=named[0] if named else None)
 
 
 async def _with_tables(seen: Seen, world: World) -> Seen:

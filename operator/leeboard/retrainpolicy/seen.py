@@ -43,6 +43,8 @@ class Seen:
     """The finished run that answers the active run's request."""
     aliases: Mapping[str, str] | None = None
     """The registry's aliases, while a rollout is waited for."""
+    inputs: frozenset[str] | None = None
+    """What the stable version takes, when logging hides columns; None: not asked, or the version does not say."""
     ledger: tuple[FiredTrigger, ...] = ()
     """What MLflow remembers of started runs, when status remembers nothing."""
 
@@ -60,6 +62,14 @@ class Seen:
     def room(self) -> bool:
         """Whether one more job may run."""
         return self.running_jobs < self.settings.max_jobs_at_once
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Columns that the data window would need and that logging drops or hashes, in order of their names."""
+        columns = self.model.spec.logging.columns if self.model is not None else None
+        if columns is None or self.data_length is None:
+            return ()
+        return tuple(sorted(name for name in columns.unreadable if self.inputs is None or name in self.inputs))
 
     def job(self, name: str) -> Mapping[str, Any] | None:
         """Return the policy's RayJob of this name."""

@@ -485,6 +485,40 @@ async def test_says_what_stands_in_the_way(
     assert world.condition(KIND, NAME, condition) is not None
 
 
+HIDING = {"drop": ["name"], "hash": ["tail"], "hashKeyRef": {"name": "keys", "key": "hash"}, "round": {"delay": 0}}
+
+
+@pytest.mark.parametrize(
+    ("examples", "named"),
+    [
+        ([{"delay": 1, "tail": "N1", "name": "Ann"}], "name, tail"),
+        ([{"delay": 1, "tail": "N1"}], "tail"),
+        ([[1.0, 2.0]], "name, tail"),
+        ([], "name, tail"),
+    ],
+    ids=["takes both", "takes one", "takes columns without names", "does not say"],
+)
+async def test_columns_that_the_model_takes_and_the_log_hides_stall_by_name(
+    world: PlayedWorld, examples: list[Any], named: str
+) -> None:
+    world.objects["ModelDeployment", MODEL]["spec"]["logging"] = {"columns": HIDING}
+    world.examples = examples
+    drift(world, "e1")
+    await settle(world)
+    assert ready(world) == ("False", "LoggingHidesColumns")
+    assert f"drops or hashes {named} before logging" in told(world)
+    assert not world.jobs
+    change(world, data={"dataset": {"uri": "/t", "labelColumn": "late"}})
+    await started(world)
+
+
+async def test_columns_that_the_model_does_not_take_may_be_hidden(world: PlayedWorld) -> None:
+    world.objects["ModelDeployment", MODEL]["spec"]["logging"] = {"columns": HIDING}
+    world.examples = [{"delay": 1, "distance": 2}]
+    drift(world, "e1")
+    await started(world)
+
+
 async def test_a_missing_monitor_is_told_and_hinders_nothing_else(world: PlayedWorld) -> None:
     del world.objects["DriftMonitor", "watch"]
     await settle(world)
