@@ -1,126 +1,42 @@
 """What a RetrainPolicy does next, sentence by sentence."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from leeboard.api.errors import TransientError
 from leeboard.api.retrainpolicy import FiredTrigger
-from leeboard.contract.jobs import GateReport, GateVerdict, JobOutcome, RetrainReport, RetrainRequest
-from leeboard.contract.registry import RegisteredModel
+from leeboard.contract.jobs import GateReport, GateVerdict, JobOutcome, RetrainRequest
 from leeboard.control.clock import iso
 from leeboard.control.steps import Create
 from leeboard.retrainpolicy import LOOP
-from leeboard.settings import Settings
-from tests.support.playedmodel import MODEL, ZERO, arm_of, end_rollout, log, roll_out, serve
+from tests.support.playedmodel import MODEL, arm_of, end_rollout, log, roll_out, serve
+from tests.support.playedpolicy import (
+    KIND,
+    MANUAL,
+    NAME,
+    answer,
+    ask,
+    change,
+    drift,
+    no_version,
+    one,
+    policy_world,
+    ready,
+    rejected,
+    report,
+    settle,
+    started,
+    status,
+    told,
+)
 from tests.support.playedworld import START, CrashError, PlayedWorld
-
-NAME = "keep"
-KIND = "RetrainPolicy"
-SPEC: dict[str, Any] = {
-    "modelDeploymentRef": {"name": MODEL},
-    "level": {
-        "continual": {
-            "triggers": [
-                {"name": "drift", "drift": {"driftMonitorRef": {"name": "watch"}}},
-                {"name": "labels", "volume": {"newLabelledRows": 100}},
-                {"name": "age", "time": {"maxAge": "30d"}},
-            ],
-            "minInterval": "6h",
-        }
-    },
-    "data": {"window": {"duration": "14d"}},
-    "trainer": {"builtin": {"refit": {}}},
-    "evaluation": {"gates": [{"name": "better", "metric": "roc_auc", "minGainOverChampion": 0}]},
-    "budget": {"maxRunsPerDay": 4, "stopAfterRejections": 2},
-}
-MANUAL = SPEC | {"level": {"manual": {}}}
 
 
 @pytest.fixture
 def world() -> PlayedWorld:
-    world = PlayedWorld()
-    serve(world, "1", since="2026-01-01T00:00:00Z")
-    log(world)
-    world.models["flights"] = RegisteredModel("flights", aliases={"champion": "1"})
-    world.put("DriftMonitor", "watch", monitor_spec())
-    world.put(KIND, NAME, SPEC)
-    return world
-
-
-def monitor_spec(model: str = MODEL) -> dict[str, Any]:
-    return {"modelDeploymentRef": {"name": model}, "schedule": {"every": "1h"}, "window": {"duration": "6h"}}
-
-
-def drift(world: PlayedWorld, episode: str | None, version: str = "1", checks: tuple[str, ...] = ("columns",)) -> None:
-    told = {"id": episode, "startedTime": ZERO, "checks": list(checks), "modelVersion": version}
-    world.objects["DriftMonitor", "watch"]["status"] = {"episode": told} if episode else {}
-
-
-def ask(world: PlayedWorld, token: str) -> None:
-    world.objects[KIND, NAME]["metadata"]["annotations"] = {"leeboard.dev/retrain": token}
-
-
-def change(world: PlayedWorld, **spec: Any) -> None:
-    raw = world.objects[KIND, NAME]
-    raw["spec"] = raw["spec"] | spec
-    raw["metadata"]["generation"] += 1
-
-
-def status(world: PlayedWorld) -> dict[str, Any]:
-    return world.status(KIND, NAME)
-
-
-def ready(world: PlayedWorld) -> tuple[str, str]:
-    condition = world.condition(KIND, NAME, "Ready")
-    assert condition is not None
-    return condition["status"], condition["reason"]
-
-
-def told(world: PlayedWorld) -> str:
-    return str(world.condition(KIND, NAME, "Ready")["message"])
-
-
-async def one(world: PlayedWorld, **more: Any) -> Any:
-    return await world.one_pass(LOOP, NAME, **more)
-
-
-async def settle(world: PlayedWorld) -> Any:
-    return await world.settle(LOOP, NAME)
-
-
-async def started(world: PlayedWorld) -> str:
-    """Let a run start, and return its RayJob."""
-    await settle(world)
-    return str(status(world)["activeRun"]["rayJob"])
-
-
-def report(**more: Any) -> RetrainReport:
-    values: dict[str, Any] = {
-        "request_hash": "x",
-        "outcome": JobOutcome.MEASURED,
-        "passed": True,
-        "version": "2",
-        "metrics": {"roc_auc": 0.8},
-        "champion_metrics": {"roc_auc": 0.7},
-        "high_water_mark": 150,
-    }
-    return RetrainReport(**(values | more))
-
-
-def rejected() -> RetrainReport:
-    gate = GateReport(name="better", metric="roc_auc", verdict=GateVerdict.FAILED, message="0.70 is not above 0.71")
-    return report(passed=False, version=None, gates=(gate,))
-
-
-async def answer(world: PlayedWorld, found: RetrainReport) -> None:
-    name = await started(world)
-    world.answer(world.request_of(name), found)
-    world.end_job(name)
-    await settle(world)
+    return policy_world()
 
 
 async def test_rests_and_writes_nothing_while_nothing_asks(world: PlayedWorld) -> None:
@@ -435,90 +351,6 @@ async def test_a_second_policy_for_the_same_model_is_stalled(world: PlayedWorld)
     await started(world)
 
 
-def _no_version(world: PlayedWorld) -> None:
-    del world.objects["ModelDeployment", MODEL]["status"]
-
-
-def _sampled(world: PlayedWorld) -> None:
-    world.objects["ModelDeployment", MODEL]["spec"]["logging"] = {"samplePercent": 50}
-
-
-def _no_collector(world: PlayedWorld) -> None:
-    world.settings = Settings()
-
-
-def _collector_away(world: PlayedWorld) -> None:
-    world.away = {"collector"}
-
-
-@pytest.mark.parametrize(
-    ("sentence", "play", "reason", "condition"),
-    [
-        (
-            "the ModelDeployment is not there",
-            lambda world: world.objects.pop(("ModelDeployment", MODEL)),
-            "ModelDeploymentMissing",
-            "Reconciling",
-        ),
-        ("no version serves", _no_version, "NoStableVersion", "Reconciling"),
-        ("half of the requests are logged", _sampled, "LoggingSampled", "Stalled"),
-        ("there is no collector", _no_collector, "NoCollector", "Stalled"),
-        ("the collector is away", _collector_away, "CollectorUnavailable", "Reconciling"),
-        ("nothing was logged", lambda world: setattr(world, "tables", None), "NoLog", "Reconciling"),
-        (
-            "the monitor watches another model",
-            lambda world: world.put("DriftMonitor", "watch", monitor_spec("other")),
-            "MonitorOfAnotherModel",
-            "Stalled",
-        ),
-    ],
-)
-async def test_says_what_stands_in_the_way(
-    world: PlayedWorld, sentence: str, play: Callable[[PlayedWorld], Any], reason: str, condition: str
-) -> None:
-    drift(world, "e1")
-    ask(world, "t1")
-    play(world)
-    plan = await settle(world)
-    assert plan.steps == (), sentence
-    assert ready(world) == ("False", reason)
-    assert world.condition(KIND, NAME, condition) is not None
-
-
-HIDING = {"drop": ["name"], "hash": ["tail"], "hashKeyRef": {"name": "keys", "key": "hash"}, "round": {"delay": 0}}
-
-
-@pytest.mark.parametrize(
-    ("examples", "named"),
-    [
-        ([{"delay": 1, "tail": "N1", "name": "Ann"}], "name, tail"),
-        ([{"delay": 1, "tail": "N1"}], "tail"),
-        ([[1.0, 2.0]], "name, tail"),
-        ([], "name, tail"),
-    ],
-    ids=["takes both", "takes one", "takes columns without names", "does not say"],
-)
-async def test_columns_that_the_model_takes_and_the_log_hides_stall_by_name(
-    world: PlayedWorld, examples: list[Any], named: str
-) -> None:
-    world.objects["ModelDeployment", MODEL]["spec"]["logging"] = {"columns": HIDING}
-    world.examples = examples
-    drift(world, "e1")
-    await settle(world)
-    assert ready(world) == ("False", "LoggingHidesColumns")
-    assert f"drops or hashes {named} before logging" in told(world)
-    assert not world.jobs
-    change(world, data={"dataset": {"uri": "/t", "labelColumn": "late"}})
-    await started(world)
-
-
-async def test_columns_that_the_model_does_not_take_may_be_hidden(world: PlayedWorld) -> None:
-    world.objects["ModelDeployment", MODEL]["spec"]["logging"] = {"columns": HIDING}
-    world.examples = [{"delay": 1, "distance": 2}]
-    drift(world, "e1")
-    await started(world)
-
-
 async def test_a_missing_monitor_is_told_and_hinders_nothing_else(world: PlayedWorld) -> None:
     del world.objects["DriftMonitor", "watch"]
     await settle(world)
@@ -547,7 +379,7 @@ async def test_a_check_that_the_monitor_does_not_make_is_told_and_hinders_nothin
 
 
 async def test_the_first_model_may_be_trained_by_hand_from_a_table(world: PlayedWorld) -> None:
-    _no_version(world)
+    no_version(world)
     table = {"uri": "/data/flights.parquet", "labelColumn": "late"}
     world.objects[KIND, NAME]["spec"] = MANUAL | {"data": {"dataset": table}, "trainer": {"entrypoint": "mine:train"}}
     ask(world, "first")

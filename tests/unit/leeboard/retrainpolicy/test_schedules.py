@@ -10,8 +10,7 @@ from leeboard.contract.registry import RegisteredModel
 from leeboard.control.clock import iso
 from leeboard.retrainpolicy import LOOP
 from tests.support.playedmodel import MODEL, log, serve
-from tests.support.playedworld import PlayedWorld
-from tests.unit.leeboard.retrainpolicy.test_decide import (
+from tests.support.playedpolicy import (
     KIND,
     NAME,
     SPEC,
@@ -21,9 +20,10 @@ from tests.unit.leeboard.retrainpolicy.test_decide import (
     one,
     ready,
     settle,
+    status,
     told,
 )
-from tests.unit.leeboard.retrainpolicy.test_decide import status as status_of
+from tests.support.playedworld import PlayedWorld
 
 DAILY: dict[str, Any] = SPEC | {"level": {"scheduled": {"cron": "0 3 * * *"}}}
 STATEFUL: dict[str, Any] = SPEC | {
@@ -61,7 +61,7 @@ async def test_rests_until_the_schedule_strikes_and_says_when(world: PlayedWorld
     plan = await settle(world)
     assert ready(world) == ("True", "Watching")
     assert "by the schedule 0 3 * * * (UTC)" in told(world)
-    due = datetime.fromisoformat(status_of(world)["nextRunTime"])
+    due = datetime.fromisoformat(status(world)["nextRunTime"])
     assert MIDNIGHT + timedelta(hours=3) <= due < MIDNIGHT + timedelta(hours=5, minutes=24), "10 % of jitter"
     assert plan.look.after is not None
     await at(world, due - timedelta(seconds=1))
@@ -77,7 +77,7 @@ async def test_each_tick_starts_one_run_from_scratch(world: PlayedWorld) -> None
         await settle(world)
     assert ids(world) == [f"schedule/2026-01-0{day}T03:00:00Z" for day in range(6, 9)]
     assert {request.parent_version for request in world.made if isinstance(request, RetrainRequest)} == {None}
-    assert {trigger["count"] for trigger in status_of(world)["consumed"]} == {1}
+    assert {trigger["count"] for trigger in status(world)["consumed"]} == {1}
 
 
 async def test_of_missed_ticks_only_the_newest_starts_a_run(world: PlayedWorld) -> None:
@@ -141,7 +141,7 @@ async def test_a_day_of_changing_clocks_has_one_tick(world: PlayedWorld, day: st
     world.objects[KIND, NAME]["metadata"]["creationTimestamp"] = iso(first - timedelta(hours=2))
     for hour in range(-2, hours - 2):
         await at(world, first + timedelta(hours=hour))
-        if "activeRun" in status_of(world):
+        if "activeRun" in status(world):
             await end(world)
     assert len(ids(world)) == 1
 
@@ -150,7 +150,7 @@ async def test_a_schedule_that_cannot_be_read_stalls_and_a_running_one_goes_on(w
     await at(world, datetime(2026, 1, 6, 12, tzinfo=UTC))
     change(world, level={"scheduled": {"cron": "0 25 * * *"}})
     await end(world)
-    assert status_of(world)["lastRun"]["outcome"] == "Inconclusive"
+    assert status(world)["lastRun"]["outcome"] == "Inconclusive"
     assert ready(world) == ("False", "InvalidSchedule")
     assert "'0 25 * * *' cannot be read" in told(world)
     change(world, level={"scheduled": {"cron": "0 3 * * *", "timeZone": "Mars/Base"}})
@@ -180,7 +180,7 @@ async def test_a_stateful_run_goes_on_from_the_champion_with_replay(world: Playe
     assert request.replay.fraction == 0.2
     mark = "2026-01-07T11:59:00.5+00:00"
     await answer(world, RetrainReport(request_hash="x", outcome=JobOutcome.INSUFFICIENT, ingest_mark=mark))
-    assert status_of(world)["newestIngestTime"] == mark
+    assert status(world)["newestIngestTime"] == mark
 
 
 async def test_two_policies_do_not_start_together(world: PlayedWorld) -> None:
@@ -190,7 +190,7 @@ async def test_two_policies_do_not_start_together(world: PlayedWorld) -> None:
     other.put(KIND, "other", DAILY | {"modelDeploymentRef": {"name": MODEL}})
     await settle(world)
     await other.settle(LOOP, "other")
-    assert status_of(world)["nextRunTime"] != other.status(KIND, "other")["nextRunTime"]
+    assert status(world)["nextRunTime"] != other.status(KIND, "other")["nextRunTime"]
 
 
 async def test_a_slice_that_cannot_be_read_stalls_before_anything_is_trained(world: PlayedWorld) -> None:
