@@ -37,13 +37,17 @@ class PlayedCluster:
     async def play(self) -> None:
         """Do what is to be done, again and again."""
         while True:
-            versions = {}
-            for service in await self.arms():
-                versions[service["metadata"]["name"]] = service["metadata"]["labels"]["leeboard.dev/version"]
-                await self._roll_out(service)
-            for route in await self._list(GATEWAY, "httproutes"):
-                await self._take_up(route, versions)
+            await self.turn()
             await asyncio.sleep(_EVERY)
+
+    async def turn(self) -> None:
+        """Do what is to be done now."""
+        versions = {}
+        for service in await self.arms():
+            versions[service["metadata"]["name"]] = service["metadata"]["labels"]["leeboard.dev/version"]
+            await self._roll_out(service)
+        for route in await self._list(GATEWAY, "httproutes"):
+            await self._take_up(route, versions)
 
     async def _roll_out(self, service: dict[str, Any]) -> None:
         metadata = service["metadata"]
