@@ -296,6 +296,8 @@ RETRAIN_POLICIES = [
     _bad(R, "a trigger of nothing", spec={"level": _continual({"name": "d"})}, says="set exactly one of: drift"),
     _bad(R, "a trigger of two things", spec={"level": _continual({**AGE, "volume": {"newLabelledRows": 1}})}, says="exactly one"),
     _bad(R, "two triggers of one name", spec={"level": _continual(AGE, AGE)}),
+    _good(R, "continual by quality", spec={"level": _continual({"name": "q", "performance": {"driftMonitorRef": {"name": "m"}, "check": "quality"}})}),
+    _bad(R, "a quality of nothing", spec={"level": _continual({"name": "q", "performance": {"driftMonitorRef": {"name": "m"}}})}),
     _bad(R, "a volume of nothing", spec={"level": _continual({"name": "v", "volume": {"newLabelledRows": 0}})}),
     _good(R, "a table to train on", spec={"data": {"dataset": {"uri": "/t", "labelColumn": "y"}}}),
     _bad(R, "a table without labels", spec={"data": {"dataset": {"uri": "/t"}}}, says="dataset needs a labelColumn"),

@@ -44,6 +44,15 @@ class DriftTrigger(ApiModel):
     """Only episodes in which one of these checks drifted; left out: any."""
 
 
+class PerformanceTrigger(ApiModel):
+    """Answers that turned out worse than they were, now that their outcomes are known."""
+
+    drift_monitor_ref: DriftMonitorRef
+    """The monitor."""
+    check: ElementName
+    """Its performance check; the trigger holds while an episode lasts in which this check was short."""
+
+
 class VolumeTrigger(ApiModel):
     """New labels."""
 
@@ -65,19 +74,34 @@ class Trigger(ApiModel):
     """Name of the trigger."""
     drift: DriftTrigger | None = None
     """An open episode of a monitor."""
+    performance: PerformanceTrigger | None = None
+    """Answers that turned out worse than they were."""
     volume: VolumeTrigger | None = None
     """New labels."""
     time: TimeTrigger | None = None
     """The model's age."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        exactly_one("drift", "volume", "time"),
+        exactly_one("drift", "performance", "volume", "time"),
         Rule(
             cel="!(self.name in ['manual', 'schedule'])",
             message="manual and schedule are names of Leeboard's own: call the trigger something else",
             holds=lambda trigger: trigger.name not in {"manual", "schedule"},
         ),
     )
+
+    @property
+    def monitor(self) -> str | None:
+        """Name of the DriftMonitor that it looks at."""
+        watching = self.drift or self.performance
+        return watching.drift_monitor_ref.name if watching is not None else None
+
+    @property
+    def checks(self) -> list[str]:
+        """The monitor's checks that it waits for; empty: any."""
+        if self.performance is not None:
+            return [self.performance.check]
+        return (self.drift.checks if self.drift is not None else None) or []
 
 
 class Continual(ApiModel):

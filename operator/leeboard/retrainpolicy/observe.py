@@ -48,8 +48,8 @@ def _monitors(policy: RetrainPolicy, world: World) -> dict[str, driftmonitor.Dri
     continual = policy.spec.level.continual
     found: dict[str, driftmonitor.DriftMonitor | None] = {}
     for trigger in continual.triggers if continual is not None else ():
-        if trigger.drift is not None:
-            name = trigger.drift.drift_monitor_ref.name
+        name = trigger.monitor
+        if name is not None:
             raw = world.store.get(driftmonitor.KIND, policy.metadata.namespace, name)
             found[name] = read(driftmonitor.DriftMonitor, raw) if raw is not None else None
     return found

@@ -28,7 +28,7 @@ class Seen:
     model: ModelDeployment | None = None
     """The ModelDeployment that is retrained."""
     monitors: Mapping[str, DriftMonitor | None] = field(default_factory=dict)
-    """The monitors of the drift triggers, by name."""
+    """The monitors that triggers name, by name."""
     others: tuple[ObjectMeta, ...] = ()
     """Other policies for the same ModelDeployment."""
     jobs: tuple[Mapping[str, Any], ...] = ()

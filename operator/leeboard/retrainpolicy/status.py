@@ -99,15 +99,19 @@ def _trouble(seen: Seen, status: RetrainPolicyStatus) -> Findings | None:
 def _unknown_check(seen: Seen) -> str | None:
     """Return what is wrong with a trigger that waits for a check which its monitor does not make."""
     for trigger in barriers.watched(seen):
-        monitor = seen.monitors.get(trigger.drift.drift_monitor_ref.name) if trigger.drift is not None else None
-        if trigger.drift is None or trigger.drift.checks is None or monitor is None:
+        monitor = seen.monitors.get(str(trigger.monitor))
+        if monitor is None:
             continue
-        made = [check.name for check in monitor.spec.checks]
-        unknown = [name for name in trigger.drift.checks if name not in made]
+        made = [
+            check.name for check in monitor.spec.checks if trigger.performance is None or check.performance is not None
+        ]
+        unknown = [name for name in trigger.checks if name not in made]
         if unknown:
+            what = "performance check" if trigger.performance is not None else "check"
+            names = f"name one of {', '.join(made)}, or add it there" if made else "add it there"
             return (
-                f"the trigger {trigger.name} waits for the check {unknown[0]}, which the DriftMonitor "
-                f"{monitor.metadata.name} does not make: name one of {', '.join(made)}, or add it there"
+                f"the trigger {trigger.name} waits for the {what} {unknown[0]}, which the DriftMonitor "
+                f"{monitor.metadata.name} does not make: {names}"
             )
     return None
 
@@ -134,8 +138,10 @@ def _watching(seen: Seen) -> Findings:
     elif ticks is not None:
         told.append(f"by the schedule {ticks.cron} ({ticks.time_zone or 'UTC'})")
     for trigger in barriers.watched(seen):
-        if trigger.drift is not None:
-            told.append(f"at an episode of the DriftMonitor {trigger.drift.drift_monitor_ref.name}")
+        if trigger.performance is not None:
+            told.append(f"when the check {trigger.performance.check} of the DriftMonitor {trigger.monitor} is short")
+        elif trigger.monitor is not None:
+            told.append(f"at an episode of the DriftMonitor {trigger.monitor}")
         elif trigger.volume is not None:
             told.append(f"after {trigger.volume.new_labelled_rows} new labels")
         elif trigger.time is not None:

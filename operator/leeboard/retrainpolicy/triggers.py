@@ -15,7 +15,6 @@ from leeboard.api.base import seconds
 from leeboard.api.errors import SpecError
 from leeboard.api.retrainpolicy import (
     KIND,
-    DriftTrigger,
     FiredTrigger,
     RetrainPolicyStatus,
     TimeTrigger,
@@ -167,25 +166,33 @@ def _identity(seen: Seen) -> tuple[str, str, str]:
 
 
 def _facts_of(trigger: Trigger, seen: Seen) -> Iterator[Fact]:
-    if trigger.drift is not None:
-        yield from _drift(trigger.name, trigger.drift, seen)
+    if trigger.monitor is not None:
+        yield from _episode(trigger, seen)
     elif trigger.volume is not None:
         yield from _volume(trigger.name, trigger.volume, seen)
     elif trigger.time is not None:
         yield from _time(trigger.name, trigger.time, seen)
 
 
-def _drift(name: str, trigger: DriftTrigger, seen: Seen) -> Iterator[Fact]:
-    monitor = seen.monitors.get(trigger.drift_monitor_ref.name)
+def _episode(trigger: Trigger, seen: Seen) -> Iterator[Fact]:
+    """Yield the open episode that a trigger waits for; each performance check in it is a fact of its own."""
+    monitor = seen.monitors.get(str(trigger.monitor))
     episode = monitor.status.episode if monitor is not None else None
     if monitor is None or episode is None:
         return
-    if trigger.checks is not None and not set(trigger.checks) & set(episode.checks):
+    if trigger.checks and not set(trigger.checks) & set(episode.checks):
         return
     if seen.stable is None or episode.model_version not in {None, seen.stable.version}:
         return  # about a version that serves no more: the monitor will close it
-    message = f"the DriftMonitor {monitor.metadata.name} sees drift since {episode.started_time}"
-    yield Fact(name, f"drift/{monitor.metadata.name}/{episode.id}", message)
+    name, since = monitor.metadata.name, episode.started_time
+    if trigger.performance is not None:
+        check = trigger.performance.check
+        if not any(made.name == check and made.performance is not None for made in monitor.spec.checks):
+            return  # the conditions tell
+        message = f"the check {check} of the DriftMonitor {name} finds worse answers, in its episode since {since}"
+        yield Fact(trigger.name, f"performance/{name}/{episode.id}/{check}", message)
+        return
+    yield Fact(trigger.name, f"drift/{name}/{episode.id}", f"the DriftMonitor {name} sees drift since {since}")
 
 
 def _volume(name: str, trigger: VolumeTrigger, seen: Seen) -> Iterator[Fact]:

@@ -16,10 +16,12 @@ from tests.support.playedpolicy import (
     KIND,
     MANUAL,
     NAME,
+    SPEC,
     answer,
     ask,
     change,
     drift,
+    monitor_spec,
     no_version,
     one,
     policy_world,
@@ -376,6 +378,41 @@ async def test_a_check_that_the_monitor_does_not_make_is_told_and_hinders_nothin
         assert name in told(world)
     log(world, labels=100)
     await started(world)
+
+
+WATCHING = {"driftMonitorRef": {"name": "watch"}, "check": "right"}
+QUALITY = {"name": "quality", "performance": WATCHING}
+RIGHT = {"name": "right", "performance": {"metrics": [{"name": "accuracy", "maxDrop": 0.03}]}}
+
+
+async def test_worse_answers_are_a_fact_of_their_own_in_an_episode(world: PlayedWorld) -> None:
+    spec = monitor_spec() | {"checks": [{"name": "columns", "univariateTest": {}}, RIGHT]}
+    world.put("DriftMonitor", "watch", spec)
+    drifting = SPEC["level"]["continual"]["triggers"][0]
+    change(world, level={"continual": {"triggers": [drifting, QUALITY], "minInterval": "6h"}})
+    await settle(world)
+    assert "when the check right of the DriftMonitor watch is short" in told(world)
+    drift(world, "e1", checks=("columns",))
+    await answer(world, rejected())
+    world.pass_time(hours=1)
+    drift(world, "e1", checks=("columns", "right"))
+    await settle(world)
+    assert ready(world) == ("True", "MinInterval")
+    world.pass_time(hours=6)
+    await settle(world)
+    fired = {trigger["name"]: (trigger["id"], trigger["count"]) for trigger in status(world)["activeRun"]["triggers"]}
+    assert fired == {"drift": ("drift/watch/e1", 2), "quality": ("performance/watch/e1/right", 1)}
+    assert "finds worse answers" in status(world)["activeRun"]["triggers"][1]["message"]
+
+
+async def test_a_quality_trigger_needs_a_check_that_measures_it(world: PlayedWorld) -> None:
+    other = {"name": "quality", "performance": WATCHING | {"check": "columns"}}
+    change(world, level={"continual": {"triggers": [other]}})
+    drift(world, "e1")
+    await settle(world)
+    assert ready(world) == ("False", "UnknownCheck")
+    assert "the trigger quality waits for the performance check columns" in told(world)
+    assert told(world).endswith("does not make: add it there")
 
 
 async def test_the_first_model_may_be_trained_by_hand_from_a_table(world: PlayedWorld) -> None:
