@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,13 @@ START_SECONDS = 120
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve runs, artifacts and the registry; yields the tracking URI."""
-    folder = tmp_path_factory.mktemp("mlflow")
+    with serve_mlflow(tmp_path_factory.mktemp("mlflow")) as address:
+        yield address
+
+
+@contextmanager
+def serve_mlflow(folder: Path) -> Iterator[str]:
+    """Serve from a folder; gives the tracking URI."""
     address = f"http://127.0.0.1:{_free_port()}"
     command = [
         *(sys.executable, "-m", "mlflow", "server"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from tests.support.bench import Bench
 SERVING = "serving.kserve.io/v1beta1"
 GATEWAY = "gateway.networking.k8s.io/v1"
 _EVERY = 0.1
+_AT_ONCE = 8
 
 
 @dataclass
@@ -34,20 +35,18 @@ class PlayedCluster:
         answer = await self.bench.person.get(f"/apis/{group}/namespaces/{self.bench.namespace}/{plural}")
         return list(answer.json()["items"])
 
-    async def play(self) -> None:
-        """Do what is to be done, again and again."""
+    async def play(self, every: float = _EVERY) -> None:
+        """Do what is to be done, again and again, after so many seconds."""
         while True:
             await self.turn()
-            await asyncio.sleep(_EVERY)
+            await asyncio.sleep(every)
 
     async def turn(self) -> None:
         """Do what is to be done now."""
-        versions = {}
-        for service in await self.arms():
-            versions[service["metadata"]["name"]] = service["metadata"]["labels"]["leeboard.dev/version"]
-            await self._roll_out(service)
-        for route in await self._list(GATEWAY, "httproutes"):
-            await self._take_up(route, versions)
+        services = await self.arms()
+        versions = {raw["metadata"]["name"]: raw["metadata"]["labels"]["leeboard.dev/version"] for raw in services}
+        await _all(self._roll_out(service) for service in services)
+        await _all(self._take_up(route, versions) for route in await self._list(GATEWAY, "httproutes"))
 
     async def _roll_out(self, service: dict[str, Any]) -> None:
         metadata = service["metadata"]
@@ -96,6 +95,17 @@ class PlayedCluster:
         split = {versions.get(arm, arm): weight for arm, weight in arms}
         if self.splits[-1:] != [split]:
             self.splits.append(split)
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do some of it at a time."""
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(coroutine: Coroutine[Any, Any, None]) -> None:
+        async with limit:
+            await coroutine
+
+    await asyncio.gather(*(one(coroutine) for coroutine in work))
 
 
 def _deployment(name: str, owner: dict[str, Any]) -> dict[str, Any]:

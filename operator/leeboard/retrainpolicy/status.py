@@ -142,8 +142,8 @@ def _watching(seen: Seen) -> Findings:
             told.append(f"when the check {trigger.performance.check} of the DriftMonitor {trigger.monitor} is short")
         elif trigger.monitor is not None:
             told.append(f"at an episode of the DriftMonitor {trigger.monitor}")
-        elif trigger.volume is not None:
+        if trigger.volume is not None:
             told.append(f"after {trigger.volume.new_labelled_rows} new labels")
-        elif trigger.time is not None:
+        if trigger.time is not None:
             told.append(f"when a version has served for {trigger.time.max_age}")
     return (true(READY, "Watching", f"a run starts {', '.join(told)}"),)

@@ -168,9 +168,9 @@ def _identity(seen: Seen) -> tuple[str, str, str]:
 def _facts_of(trigger: Trigger, seen: Seen) -> Iterator[Fact]:
     if trigger.monitor is not None:
         yield from _episode(trigger, seen)
-    elif trigger.volume is not None:
+    if trigger.volume is not None:
         yield from _volume(trigger.name, trigger.volume, seen)
-    elif trigger.time is not None:
+    if trigger.time is not None:
         yield from _time(trigger.name, trigger.time, seen)
 
 

@@ -1,0 +1,130 @@
+"""The four levels of retraining in the sandbox, one after the other: `python -m tests.sandbox.levels`.
+
+Prints what people see; docs/guides/four-levels.md shows one run of it.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from leeboard.sandbox import flights
+from leeboard.sandbox.processes import until
+from leeboard.sandbox.replay import Replay
+from leeboard.sandbox.scenario import HOST, MODEL, NAMESPACE
+from leeboard.sandbox.stack import Stack
+from leeboard.sandbox.watch import DEPLOYMENTS, POLICIES, Watch, condition
+
+LEEBOARD = Path(sys.executable).parent / "leeboard"
+STEP = {"name": "canary", "canary": {"steps": [{"weight": 50, "hold": "3s"}]}}
+ROLLOUT = {"stages": [STEP], "analysis": {"metrics": []}, "bake": "2s", "scaleDownDelay": "1s"}
+GATES = [
+    {"name": "no-worse", "metric": "roc_auc", "maxDropFromChampion": 0.02},
+    {"name": "evenings", "metric": "roc_auc", "slice": "hour >= 18", "maxDropFromChampion": 0.05},
+]
+COMMON: dict[str, Any] = {
+    "modelDeploymentRef": {"name": MODEL},
+    "data": {"window": {"duration": "1h"}},
+    "trainer": {"builtin": {"refit": {}}},
+    "evaluation": {"holdout": {"fraction": 0.2}, "gates": GATES},
+    "budget": {"maxRunsPerDay": 100},
+}
+WARM = {"trainer": {"builtin": {"partialFit": {}}, "warmStart": "Champion"}}
+VOLUME = {"name": "volume", "volume": {"newLabelledRows": 10_000}}
+LEVELS: list[tuple[str, dict[str, Any], tuple[str, str]]] = [
+    ("manual", {"level": {"manual": {}}}, ("2013-02-01", "2013-02-20")),
+    ("scheduled", {"level": {"scheduled": {"every": "1m"}}}, ("2013-02-20", "2013-03-10")),
+    (
+        "stateful",
+        {"level": {"stateful": {"every": "1m"}}, **WARM, "data": {**COMMON["data"], "replay": {"fraction": 0.2}}},
+        ("2013-03-10", "2013-03-28"),
+    ),
+    ("continual", {"level": {"continual": {"triggers": [VOLUME], "minInterval": "10s"}}}, ("2013-03-28", "2013-04-15")),
+]
+
+
+class Guide:
+    """Does what a reader would do, and shows what they would see."""
+
+    def __init__(self, stack: Stack, watch: Watch) -> None:
+        self.stack = stack
+        self.watch = watch
+        self.data = flights.load()
+
+    async def type(self, *words: str) -> None:
+        """Type a `leeboard` command and show it with its output."""
+        environment = os.environ | {
+            "KUBECONFIG": str(self.stack.plane.kubeconfig()),
+            "LEEBOARD_TRACKING_URI": self.stack.mlflow_url,
+            "COLUMNS": "110",
+        }
+        process = await asyncio.create_subprocess_exec(
+            LEEBOARD, *words, "-n", NAMESPACE, env=environment, stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await process.communicate()
+        print(f"$ leeboard {' '.join(words)}\n{output.decode().rstrip()}\n", flush=True)
+
+    async def begin(self) -> None:
+        """Serve a model that can go on learning, trained on January."""
+        environment = os.environ | self.stack.environment
+        trainer = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.support.learner", env=environment, stdout=asyncio.subprocess.PIPE
+        )
+        version = (await trainer.communicate())[0].decode().split()[-1]
+        await self.watch.set_alias(MODEL, "champion", version)
+        await self.watch.apply(self._object("ModelDeployment", {"model": {"name": MODEL}, "rollout": ROLLOUT}))
+
+        async def serves() -> bool:
+            return condition(await self.watch.status(DEPLOYMENTS), "Ready").get("status") == "True"
+
+        await until(serves, "the first version to serve", within=180, every=0.5)
+
+    async def show(self, level: str, spec: dict[str, Any], days: tuple[str, str]) -> None:
+        """Let days go by, set the level, and show the run that it starts."""
+        print(f"## {level}\n", flush=True)
+        before = (await self.watch.status(POLICIES)).get("lastRun")
+        if level != "manual":
+            await self.watch.suspend(POLICIES, suspend=True)
+        replay = Replay(
+            self.data.between(*days),
+            gateway=self.stack.gateway.url,
+            host=HOST,
+            collector=self.stack.collector_url,
+            deployment=MODEL,
+        )
+        replay.seconds_per_day = 0.5
+        await replay.run()
+        await replay.close()
+        await asyncio.sleep(5)  # the collector writes what it has every few seconds
+        await self.watch.apply(self._object("RetrainPolicy", COMMON | spec | {"suspend": False}))
+        if level == "manual":
+            await self.type("retrain", MODEL, "--token", "first-of-march")
+
+        async def ended() -> dict[str, Any]:
+            status = await self.watch.status(POLICIES)
+            return status["lastRun"] if status.get("lastRun") not in (None, before) else {}
+
+        run = await until(ended, f"the run of the level {level}", within=300, every=0.5)
+        print(f"{run['outcome']}: {[fired['message'] for fired in run['triggers']]}", flush=True)
+        await self.type("status", MODEL)
+        await self.type("report", MODEL, "retrain")
+
+    def _object(self, kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+        metadata = {"name": MODEL, "namespace": NAMESPACE}
+        return {"apiVersion": "leeboard.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+async def main() -> None:
+    """Show all four."""
+    async with Stack(say=print) as stack:
+        watch = Watch(stack, NAMESPACE, MODEL)
+        guide = Guide(stack, watch)
+        await guide.begin()
+        for level in LEVELS:
+            await guide.show(*level)
+        await watch.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
