@@ -203,6 +203,7 @@ async def fleet(bench: Bench, mlflow_server: str, size: int, log: Path) -> Async
         arms.body = json.dumps(ANSWER).encode()
         variables = {
             "LEEBOARD_TRACKING_URI": mlflow_server,
+            "LEEBOARD_COLLECTOR_URL": arms.url,
             "LEEBOARD_METRICS_PORT": str(free_port()),
             "LEEBOARD_HEALTH_PORT": str(free_port()),
             "HTTP_PROXY": arms.url,

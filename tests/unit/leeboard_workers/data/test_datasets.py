@@ -42,8 +42,9 @@ def test_reads_the_version_of_a_delta_table_that_is_asked_for(tmp_path: Path) ->
 
 
 def test_reads_an_artifact_of_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    mlflow.set_tracking_uri(None)
+    server = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    mlflow.set_tracking_uri(server)
     mlflow.create_experiment("e", artifact_location=str(tmp_path / "artifacts"))
     mlflow.set_experiment("e")
     with mlflow.start_run() as run:
