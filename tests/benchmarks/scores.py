@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from leeboard.api.outofdistribution import Detector, Mahalanobis
-from leeboard_workers.ood.fitting import fit_on_rows
+from leeboard_workers.ood.fitting import Wish, fit_on_rows
 from tests.benchmarks.figures import Figure, median_seconds
 
 
@@ -15,7 +15,7 @@ def figures() -> Iterator[Figure]:
     random = np.random.default_rng(0)
     names = [f"x{number}" for number in range(64)]
     reference = pa.table({name: random.normal(size=5_000) for name in names})
-    detector = fit_on_rows(Detector(mahalanobis=Mahalanobis()), reference, None, acceptance=0.95, seed=0, provenance={})
+    detector = fit_on_rows(Wish(Detector(mahalanobis=Mahalanobis()), 0.95, seed=0, provenance={}), reference, None)
     for batch in (1, 32):
         request = {name: random.normal(size=batch).tolist() for name in names}
         left, right = random.normal(size=(batch, 64)), random.normal(size=(64, 64))

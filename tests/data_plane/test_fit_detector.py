@@ -18,7 +18,7 @@ from leeboard.contract import tags
 from leeboard.contract.jobs import FitDetectorReport, FitDetectorRequest, JobOutcome
 from leeboard_workers.data.datasets import DatasetError
 from leeboard_workers.jobs.cluster import Cluster
-from leeboard_workers.jobs.fit_detector import ARTIFACT, handle
+from leeboard_workers.jobs.fit_detector import ARTIFACT, TABLE, handle
 from leeboard_workers.jobs.frame import Desk
 from leeboard_workers.jobs.models import ModelError
 from leeboard_workers.jobs.tracking import claim
@@ -108,6 +108,30 @@ def test_a_detector_may_look_at_what_the_model_answers(
     report, artifacts = work(request_for(mlflow_server, registered, **changes), tmp_path)
     assert report.outcome is JobOutcome.MEASURED
     assert load(artifacts[ARTIFACT]).input is what
+
+
+def test_auto_chooses_and_leaves_its_comparison_in_the_run(mlflow_server: str, registered: str, tmp_path: Path) -> None:
+    changes = {"detector": Detector.model_validate({"auto": {}}), "input": DetectorInput.LOGITS}
+    report, artifacts = work(request_for(mlflow_server, registered, **changes), tmp_path)
+    compared = {row.detector: row.auroc for row in report.expected if row.flagged is None}
+    assert set(compared) == {"maxLogit", "energy", "maxSoftmax", "klMatching"}
+    assert report.detector in compared
+    assert compared[report.detector] >= max(compared.values()) - 0.005
+    assert load(artifacts[ARTIFACT]).kind == report.detector
+    client = MlflowClient(mlflow_server)
+    run = client.search_runs([client.get_experiment_by_name("leeboard/ml/weather").experiment_id])[0]
+    table = client.load_table(run.info.experiment_id, TABLE, [run.info.run_id])
+    assert len(table) == len(report.expected)
+    assert {"detector", "outliers", "auroc", "fprAt95Tpr"} <= set(table.columns)
+
+
+def test_expected_detection_is_part_of_the_report(mlflow_server: str, registered: str, tmp_path: Path) -> None:
+    report, artifacts = work(request_for(mlflow_server, registered, seed=3), tmp_path / "one")
+    own = {row.outliers: row for row in report.expected}
+    assert {"permuted", "range", "units", "tails", "all"} <= set(own)
+    assert own["range"].flagged > 0.8
+    assert "of synthetic outliers it flags: permuted" in report.message
+    assert load(artifacts[ARTIFACT]).expected == report.expected
 
 
 def test_what_the_model_does_not_answer_is_told(mlflow_server: str, registered: str, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from sklearn.preprocessing import OneHotEncoder
 from leeboard.api.outofdistribution import Detector
 from leeboard.contract import serving as contract
 from leeboard.sandbox.processes import free_port
-from leeboard_workers.ood.fitting import fit_on_rows
+from leeboard_workers.ood.fitting import Wish, fit_on_rows
 from leeboard_workers.ood.store import save
 
 MODEL = "weather"
@@ -179,14 +179,9 @@ def weather_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
     features = frame[list(COLUMNS)]
     signature = infer_signature(features, model.predict(features))
     mlflow.sklearn.save_model(model, folder / "model", signature=signature, serialization_format="cloudpickle")
-    detector = fit_on_rows(
-        Detector(mahalanobis={}),
-        pa.Table.from_pandas(features, preserve_index=False),
-        pa.chunked_array([pa.array(frame["late"])]),
-        acceptance=0.95,
-        seed=0,
-        provenance={},
-    )
+    wish = Wish(Detector(mahalanobis={}), 0.95, seed=0, provenance={})
+    known = pa.Table.from_pandas(features, preserve_index=False)
+    detector = fit_on_rows(wish, known, pa.chunked_array([pa.array(frame["late"])]))
     save(detector, folder / "detector")
     return Artifacts(frame, model, folder / "model", folder / "detector")
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from leeboard.api.checks import Check, Columns
-from leeboard.api.outofdistribution import Detector, DetectorInput
+from leeboard.api.outofdistribution import Calibration, Detector, DetectorInput
 from leeboard.api.retrainpolicy import FiredTrigger, Replay
 from leeboard.api.shared import DatasetRef
 from leeboard.api.training import Evaluation, Trainer
@@ -92,6 +92,8 @@ class FitDetectorRequest(JobRequest):
     """Rows that belong; none: the version's own training data by its lineage tags."""
     max_rows: int = 200_000
     """More reference rows are sampled."""
+    calibration: Calibration | None = None
+    """Whose rows set the threshold; none: all together."""
 
 
 class DriftRequest(JobRequest):
@@ -170,6 +172,39 @@ class JobReport(Document):
     """For an Error: trying again with the same request cannot help."""
 
 
+class ExpectedDetection(Document):
+    """How well a detector tells synthetic outliers from held-out reference rows; 95 % intervals by bootstrap."""
+
+    detector: str
+    """Which detector."""
+    outliers: str
+    """Which outliers: permuted, combinations, range, units, tails, or all of them alike."""
+    rows: int
+    """Outliers."""
+    auroc: float
+    """Chance that an outlier scores higher than a row that belongs; a half is guessing."""
+    auroc_low: float
+    auroc_high: float
+    fpr_at_95_tpr: float
+    """Share of rows that belong above the threshold that 95 % of the outliers pass. Positive: the outliers."""
+    fpr_at_95_tpr_low: float
+    fpr_at_95_tpr_high: float
+    aupr_out: float
+    """Area under precision and recall; positive: the outliers."""
+    aupr_out_low: float
+    aupr_out_high: float
+    aupr_in: float
+    """Area under precision and recall; positive: the rows that belong."""
+    aupr_in_low: float
+    aupr_in_high: float
+    detection_error: float
+    """Smallest mean of both error rates over all thresholds."""
+    detection_error_low: float
+    detection_error_high: float
+    flagged: float | None = None
+    """Share of the outliers that the detector's own threshold flags."""
+
+
 class FitDetectorReport(JobReport):
     """A fitted detector."""
 
@@ -180,6 +215,10 @@ class FitDetectorReport(JobReport):
     """Scores above it are out of distribution."""
     reference_rows: int = 0
     calibration_rows: int = 0
+    detector: str | None = None
+    """Which detector it is; auto's choice."""
+    expected: tuple[ExpectedDetection, ...] | None = None
+    """How well it detects what it is expected to, by kind of outlier; for auto the candidates' comparison too."""
 
 
 class ColumnComparison(Document):

@@ -6,6 +6,7 @@ from typing import Any
 
 from leeboard.api import modeldeployment
 from leeboard.api.modeldeployment import DetectorJob, ModelDeploymentStatus
+from leeboard.api.outofdistribution import Calibration
 from leeboard.contract import tags
 from leeboard.contract.jobs import FitDetectorRequest, JobOutcome
 from leeboard.control import attempts, children, names, rayjobs
@@ -60,6 +61,7 @@ def request(seen: Seen, version: str, attempt: int = 0) -> FitDetectorRequest | 
         input=wanted.input,
         acceptance=wanted.acceptance,
         reference=wanted.reference.dataset if wanted.reference else None,
+        calibration=wanted.calibration if wanted.calibration is Calibration.PER_CLASS else None,
     )
 
 

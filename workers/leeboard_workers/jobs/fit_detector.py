@@ -1,28 +1,38 @@
 """Fits the out-of-distribution detector of a version to its reference rows, and leaves it as an artifact of the run."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
-from leeboard.api.outofdistribution import DetectorInput
+from leeboard.api.outofdistribution import Calibration, DetectorInput
 from leeboard.api.shared import DatasetRef
-from leeboard.contract.jobs import FitDetectorReport, FitDetectorRequest, JobOutcome
+from leeboard.contract.jobs import ExpectedDetection, FitDetectorReport, FitDetectorRequest, JobOutcome
 from leeboard_workers.data.datasets import DatasetError, read_dataset, sample_rows
+from leeboard_workers.data.encoding.arrow import as_columns
 from leeboard_workers.jobs.frame import Desk
-from leeboard_workers.jobs.models import ModelError, Version, find_version, load
+from leeboard_workers.jobs.models import LoadedModel, ModelError, Version, find_version, load
+from leeboard_workers.jobs.tracking import TrackedRun
 from leeboard_workers.ood.calibrate import TooFewRowsError
 from leeboard_workers.ood.fitted import FittedDetector
-from leeboard_workers.ood.fitting import fit_on_outputs, fit_on_rows
-from leeboard_workers.ood.outputs import outputs_of
+from leeboard_workers.ood.fitting import Wish, fit_on_outputs, fit_on_rows
+from leeboard_workers.ood.outputs import head_of, outputs_of
 from leeboard_workers.ood.store import save
+from leeboard_workers.ood.synthetic import strange_tables
 
 ARTIFACT = "detector"
 """Folder of the detector among the run's artifacts."""
+
+TABLE = "expected-detection.json"
+"""Table of the run: how well the detector, and auto's other candidates, tell synthetic outliers."""
+
+log = logging.getLogger(__name__)
 
 
 def handle(request: FitDetectorRequest, desk: Desk) -> tuple[FitDetectorReport, Mapping[str, Path]]:
@@ -43,50 +53,62 @@ def handle(request: FitDetectorRequest, desk: Desk) -> tuple[FitDetectorReport, 
         return insufficient, {}
     folder = desk.workdir / ARTIFACT
     save(detector, folder)
+    _log_table(desk.run, detector.expected)
     calibration = len(detector.calibration.scores)
     rows = int(detector.provenance["fitRows"]) + calibration
     report = FitDetectorReport(
         request_hash=request.request_hash,
         outcome=JobOutcome.MEASURED,
-        message=f"{detector.kind} on {request.input.lower()}: fitted to {rows - calibration} rows, "
-        f"calibrated on {calibration} others",
+        message=_message(request, detector),
         detector_uri=f"{desk.run.artifact_uri.rstrip('/')}/{ARTIFACT}",
         threshold=detector.calibration.threshold,
         reference_rows=rows,
         calibration_rows=calibration,
+        detector=detector.kind,
+        expected=detector.expected or None,
     )
     return report, {ARTIFACT: folder}
 
 
+def _message(request: FitDetectorRequest, detector: FittedDetector) -> str:
+    calibration = len(detector.calibration.scores)
+    said = (
+        f"{detector.kind} on {request.input.lower()}: fitted to {detector.provenance['fitRows']} rows, "
+        f"calibrated on {calibration} others"
+    )
+    own = [row for row in detector.expected if row.flagged is not None]
+    seen = "; ".join(f"{row.outliers} {row.flagged:.0%}" for row in own)
+    return f"{said}; of synthetic outliers it flags: {seen}" if own else said
+
+
+def _log_table(run: TrackedRun, expected: tuple[ExpectedDetection, ...]) -> None:
+    if expected:
+        rows = [row.document() for row in expected]
+        columns = {name: [row.get(name) for row in rows] for name in rows[0]}
+        run.client.log_table(run.run_id, columns, TABLE)
+
+
 def _fitted(request: FitDetectorRequest, desk: Desk, version: Version, reference: DatasetRef) -> FittedDetector:
-    provenance: dict[str, str | int] = {
-        "model": request.model_name,
-        "version": request.version,
-        "reference": reference.uri,
-        "request": request.request_hash,
-    }
+    wish = Wish(
+        detector=request.detector,
+        acceptance=request.acceptance,
+        seed=request.seed,
+        provenance={
+            "model": request.model_name,
+            "version": request.version,
+            "reference": reference.uri,
+            "request": request.request_hash,
+        },
+        calibration=request.calibration or Calibration.POOLED,
+        estimate=True,
+    )
     rows = sample_rows(read_dataset(reference), request.max_rows, request.seed)
     labels = _labels(rows, reference)
     try:
         if request.input is DetectorInput.INSTANCES:
-            features = _features(rows, reference, _inputs(desk, version))
-            return fit_on_rows(
-                request.detector,
-                features,
-                labels,
-                acceptance=request.acceptance,
-                seed=request.seed,
-                provenance=provenance,
-            )
-        return fit_on_outputs(
-            request.detector,
-            request.input,
-            _outputs(request, desk, rows, reference),
-            labels,
-            acceptance=request.acceptance,
-            seed=request.seed,
-            provenance=provenance,
-        )
+            return fit_on_rows(wish, _features(rows, reference, _inputs(desk, version)), labels)
+        loaded = load(desk.run.client, request.model_name, request.version)
+        return _fit_on_outputs(wish, request, loaded, _features(rows, reference, list(loaded.features)), labels)
     except (DatasetError, ModelError, TooFewRowsError):
         raise
     except ValueError as error:  # rows that do not suit the detector will not suit it next time either
@@ -125,15 +147,26 @@ def _features(rows: pa.Table, reference: DatasetRef, names: list[str]) -> pa.Tab
     return rows.select(names)
 
 
-def _outputs(request: FitDetectorRequest, desk: Desk, rows: pa.Table, reference: DatasetRef) -> NDArray[np.float64]:
-    loaded = load(desk.run.client, request.model_name, request.version)
-    features = _features(rows, reference, list(loaded.features))
+def _fit_on_outputs(
+    wish: Wish, request: FitDetectorRequest, loaded: LoadedModel, features: pa.Table, labels: pa.ChunkedArray | None
+) -> FittedDetector:
+    outputs = _outputs(request, loaded, features.to_pandas())
+    strange = {}
+    for kind, table in strange_tables(as_columns(features), np.random.default_rng([request.seed, 3])):
+        try:
+            strange[kind] = _outputs(request, loaded, pd.DataFrame(table)[features.column_names])
+        except ValueError as error:  # a model may refuse what it has never seen: then it needs no detector for that
+            log.info("the model does not answer synthetic outliers of the kind %s: %s", kind, error)
+    return fit_on_outputs(wish, request.input, outputs, labels, strange=strange, head=head_of(loaded.model))
+
+
+def _outputs(request: FitDetectorRequest, loaded: LoadedModel, rows: pd.DataFrame) -> NDArray[np.float64]:
     if not hasattr(loaded.model, "get_params"):
         raise ModelError(
             f"version {request.version} of {request.model_name} is of a flavour that tells no "
             f"{request.input.lower()}: let the detector look at input Instances"
         )
-    outputs = outputs_of(loaded.model, features.to_pandas())
+    outputs = outputs_of(loaded.model, rows)
     matrix = {
         DetectorInput.PROBABILITIES: outputs.probabilities,
         DetectorInput.LOGITS: outputs.logits,

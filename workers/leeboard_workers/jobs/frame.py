@@ -129,7 +129,9 @@ def _numbers_of(report: JobReport) -> Mapping[str, float]:
         rows = {"train_rows": float(report.train_rows), "holdout_rows": float(report.holdout_rows)}
         return {**report.metrics, **champion, **rows}
     if isinstance(report, FitDetectorReport) and report.threshold is not None:
-        return {"threshold": report.threshold, "reference_rows": float(report.reference_rows)}
+        rows = {"threshold": report.threshold, "reference_rows": float(report.reference_rows)}
+        own = [row for row in report.expected or () if row.flagged is not None]
+        return rows | {f"expected/{row.outliers}/auroc": row.auroc for row in own}
     return {}
 
 

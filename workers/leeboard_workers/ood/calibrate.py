@@ -3,9 +3,13 @@
 Source: Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World" (2005); Bates et al., "Testing for
 outliers with conformal p-values" (2023). If a new row comes from the reference's distribution, its p-value is at most
 u with probability at most u, and it lies above the threshold with probability at most 1 - acceptance.
+
+Per class (Mondrian conformal prediction, Vovk et al., chapter 4.5) the same holds within each class that the detector
+sees in a row, be it the true one or not: rows that look like a rare class pass as often as others.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -53,6 +57,48 @@ class Calibration:
     def flags(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which scores are out of distribution."""
         return scores > self.threshold
+
+
+@dataclass(frozen=True)
+class ClassCalibration:
+    """A calibration for each class that the detector saw in held-out rows; for others that of all rows."""
+
+    pooled: Calibration
+    classes: dict[int, Calibration]
+
+    @classmethod
+    def of(cls, scores: NDArray[np.float64], classes: NDArray[np.int64], acceptance: float) -> Self:
+        """Set a threshold for each class by the scores of its rows.
+
+        Raises:
+            TooFewRowsError: a class has too few rows.
+        """
+        found: dict[int, Calibration] = {}
+        for number in np.unique(classes).tolist():
+            try:
+                found[number] = Calibration.of(scores[classes == number], acceptance)
+            except TooFewRowsError as error:
+                raise TooFewRowsError(f"class number {number + 1}: {error}, or calibrate Pooled") from error
+        return cls(Calibration.of(scores, acceptance), found)
+
+    def p_values(self, scores: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return each score's p-value among those of its class."""
+        values = self.pooled.p_values(scores)
+        for chosen, calibration in self._apart(classes):
+            values[chosen] = calibration.p_values(scores[chosen])
+        return values
+
+    def flags(self, scores: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which scores lie above the threshold of their class."""
+        flags = self.pooled.flags(scores)
+        for chosen, calibration in self._apart(classes):
+            flags[chosen] = calibration.flags(scores[chosen])
+        return flags
+
+    def _apart(self, classes: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.bool_], Calibration]]:
+        for number in np.unique(classes).tolist():
+            if number in self.classes:
+                yield classes == number, self.classes[number]
 
 
 def split(rows: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leeboard.api.outofdistribution import DetectorInput
+from leeboard.contract.jobs import ExpectedDetection
 from leeboard_workers.data.encoding import Columns, Encoded, Encoder
-from leeboard_workers.ood.calibrate import Calibration
-from leeboard_workers.ood.detectors import Matrix, Scorer
-from leeboard_workers.ood.detectors.mahalanobis import MahalanobisScorer
+from leeboard_workers.ood.calibrate import Calibration, ClassCalibration
+from leeboard_workers.ood.detectors import Classifying, Explaining, Matrix, Scorer
 
 UNSCORABLE = 1e12
 """Score of a row with missing or infinite values, where the detector reads an output of the model."""
@@ -43,6 +43,10 @@ class FittedDetector:
     """What an alarm of the encoder adds to a row's score: more than known rows differ among themselves."""
     provenance: dict[str, str | int]
     """Model, version, reference, rows, seed: for people."""
+    by_class: ClassCalibration | None = None
+    """Thresholds of the classes, where they were asked for; the detector then tells classes."""
+    expected: tuple[ExpectedDetection, ...] = ()
+    """How well it tells synthetic outliers: for people."""
 
     def score_rows(self, columns: Columns) -> Scores:
         """Score request rows, given by column.
@@ -54,19 +58,27 @@ class FittedDetector:
             raise ValueError(f"this detector looks at {self.input}, not at request rows")
         encoded = self.encoder.read(columns)
         scores = score_encoded(self.scorer, encoded, self.lift)
-        flags = self.calibration.flags(scores)
-        return Scores(scores, self.calibration.p_values(scores), flags, self._to_blame(self.encoder, encoded, flags))
+        p_values, flags = self._judged(scores, encoded.matrix)
+        return Scores(scores, p_values, flags, self._to_blame(self.encoder, encoded, flags))
 
     def score_matrix(self, matrix: Matrix) -> Scores:
         """Score probabilities, logits or features of the model: rows by columns."""
-        if np.isfinite(matrix).all():
-            scores = self.scorer.score(matrix)
+        matrix = np.asarray(matrix, dtype=np.float64)
+        finite = np.isfinite(matrix)
+        if finite.all():
+            scores = self.scorer.score(matrix) if len(matrix) else np.empty(0)
         else:
-            usable = np.isfinite(matrix).all(axis=1)
-            scores = np.full(len(matrix), UNSCORABLE)
-            scores[usable] = self.scorer.score(matrix[usable])
-        flags = self.calibration.flags(scores)
-        return Scores(scores, self.calibration.p_values(scores), flags, ((),) * len(scores))
+            usable = finite.all(axis=1)
+            matrix = np.where(finite, matrix, 0.0)
+            scores = np.where(usable, self.scorer.score(matrix), UNSCORABLE)
+        p_values, flags = self._judged(scores, matrix)
+        return Scores(scores, p_values, flags, ((),) * len(scores))
+
+    def _judged(self, scores: Matrix, matrix: Matrix) -> tuple[Matrix, NDArray[np.bool_]]:
+        if self.by_class is None or not isinstance(self.scorer, Classifying):
+            return self.calibration.p_values(scores), self.calibration.flags(scores)
+        classes = self.scorer.classes(matrix)
+        return self.by_class.p_values(scores, classes), self.by_class.flags(scores, classes)
 
     def _to_blame(self, encoder: Encoder, encoded: Encoded, flags: NDArray[np.bool_]) -> tuple[tuple[str, ...], ...]:
         blame: list[tuple[str, ...]] = [()] * len(flags)
@@ -74,7 +86,7 @@ class FittedDetector:
         if len(rows) == 0:
             return tuple(blame)
         strange = encoded.matrix[rows]
-        parts = self.scorer.contributions(strange) if isinstance(self.scorer, MahalanobisScorer) else np.square(strange)
+        parts = self.scorer.contributions(strange) if isinstance(self.scorer, Explaining) else np.square(strange)
         alarmed = encoded.alarms[rows]
         shares = np.where(alarmed, np.inf, encoder.by_column(parts))
         most = np.argsort(-shares, axis=1, kind="stable")[:, :TOP_FEATURES]
@@ -85,7 +97,7 @@ class FittedDetector:
 
 def score_encoded(scorer: Scorer, encoded: Encoded, lift: float) -> Matrix:
     """Return one score per row; each alarm lifts it."""
-    scores = scorer.score(encoded.matrix)
+    scores = scorer.score(encoded.matrix) if len(encoded.matrix) else np.empty(0)
     if encoded.alarms.any():
         scores = scores + lift * encoded.alarms.sum(axis=1)
     return scores

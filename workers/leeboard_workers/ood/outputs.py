@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leeboard_workers.ood.detectors.known import Head
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -37,6 +39,18 @@ def outputs_of(model: Any, rows: Any) -> Outputs:
     if probabilities is not None and hasattr(model, "decision_function"):
         return Outputs(predict, probabilities, _both_sides(np.asarray(model.decision_function(rows), dtype=np.float64)))
     return Outputs(predict, probabilities)
+
+
+def head_of(model: Any) -> Head | None:
+    """Return the last layer of an estimator, or of a pipeline that ends in one, if it is a network."""
+    steps = getattr(model, "steps", None)
+    last = steps[-1][1] if steps else model
+    if not _is_network(last):
+        return None
+    weights, bias = last.coefs_[-1], last.intercepts_[-1]
+    if weights.shape[1] == 1:
+        weights, bias = np.hstack([-weights, weights]) / 2.0, np.concatenate([-bias, bias]) / 2.0
+    return Head(np.asarray(weights, dtype=np.float64), np.asarray(bias, dtype=np.float64))
 
 
 def classes_of(model: Any) -> list[Any] | None:

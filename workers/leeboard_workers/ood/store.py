@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leeboard.api.outofdistribution import DetectorInput
+from leeboard.contract.jobs import ExpectedDetection
 from leeboard_workers.data.encoding import Column, Encoder, ListColumn, NumericColumn, TextColumn
-from leeboard_workers.ood.calibrate import Calibration
+from leeboard_workers.ood.calibrate import Calibration, ClassCalibration
 from leeboard_workers.ood.detectors import SCORERS
 from leeboard_workers.ood.fitted import FittedDetector
 
@@ -28,16 +29,20 @@ def save(detector: FittedDetector, folder: Path) -> None:
     columns, arrays = _encoder_parts(detector.encoder)
     arrays |= {f"scorer.{name}": array for name, array in detector.scorer.arrays().items()}
     arrays["calibration.scores"] = detector.calibration.scores
+    classes = detector.by_class.classes if detector.by_class is not None else {}
+    arrays |= {f"calibration.class.{number}": of_class.scores for number, of_class in classes.items()}
     document = {
         "schemaVersion": SCHEMA_VERSION,
         "kind": detector.kind,
         "input": detector.input.value,
         "acceptance": detector.acceptance,
         "threshold": detector.calibration.threshold,
+        "classThresholds": {str(number): of_class.threshold for number, of_class in classes.items()} or None,
         "lift": detector.lift,
         "parameters": detector.scorer.parameters(),
         "columns": columns,
         "provenance": detector.provenance,
+        "expected": [row.document() for row in detector.expected],
     }
     (folder / DOCUMENT).write_text(json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n")
     (folder / ARRAYS).write_bytes(_packed(arrays))
@@ -74,10 +79,12 @@ def decode(document_bytes: bytes, array_bytes: bytes) -> FittedDetector:
                 document["parameters"],
                 {name.removeprefix("scorer."): array for name, array in arrays.items() if name.startswith("scorer.")},
             ),
-            calibration=Calibration(scores=arrays["calibration.scores"], threshold=document["threshold"]),
+            calibration=(pooled := Calibration(arrays["calibration.scores"], document["threshold"])),
             encoder=None if columns is None else _encoder(columns, arrays),
             lift=document["lift"],
             provenance=document["provenance"],
+            by_class=_by_class(document["classThresholds"], arrays, pooled),
+            expected=tuple(ExpectedDetection.model_validate(row) for row in document["expected"]),
         )
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"this is no detector that this version of Leeboard can read: {error}") from error
@@ -97,6 +104,18 @@ def _packed(arrays: dict[str, NDArray[Any]]) -> bytes:
             np.lib.format.write_array(content, np.ascontiguousarray(arrays[name]), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), content.getvalue())
     return packed.getvalue()
+
+
+def _by_class(
+    thresholds: dict[str, float] | None, arrays: dict[str, NDArray[Any]], pooled: Calibration
+) -> ClassCalibration | None:
+    if thresholds is None:
+        return None
+    classes = {
+        int(number): Calibration(arrays[f"calibration.class.{number}"], threshold)
+        for number, threshold in thresholds.items()
+    }
+    return ClassCalibration(pooled, classes)
 
 
 def _encoder_parts(encoder: Encoder | None) -> tuple[list[dict[str, Any]] | None, dict[str, NDArray[Any]]]:

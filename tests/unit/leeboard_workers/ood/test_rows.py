@@ -13,7 +13,7 @@ from leeboard.sandbox.flights import FEATURES, LABEL, NUMERIC, load
 from leeboard_workers.data.encoding.arrow import as_columns, fit_encoder
 from leeboard_workers.data.encoding.numbers import FARTHEST
 from leeboard_workers.ood.fitted import FittedDetector, Scores
-from leeboard_workers.ood.fitting import fit_on_rows
+from leeboard_workers.ood.fitting import Wish, fit_on_rows
 from leeboard_workers.ood.store import ARRAYS, DOCUMENT, decode, save
 from leeboard_workers.ood.store import load as load_detector
 
@@ -28,9 +28,8 @@ def january() -> pd.DataFrame:
 def fitted(kind: str, january: pd.DataFrame) -> FittedDetector:
     table = pa.Table.from_pandas(january[list(FEATURES)], preserve_index=False)
     labels = pa.chunked_array([pa.array(january[LABEL])])
-    return fit_on_rows(
-        Detector.model_validate({kind: {}}), table, labels, acceptance=0.95, seed=0, provenance={"model": "flights"}
-    )
+    wish = Wish(Detector.model_validate({kind: {}}), 0.95, seed=0, provenance={"model": "flights"})
+    return fit_on_rows(wish, table, labels)
 
 
 @pytest.fixture(scope="module")

@@ -5,23 +5,38 @@ with missing or infinite values never reach it. Fitting draws all randomness fro
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leeboard.api.outofdistribution import Detector
 from leeboard_workers.ood.detectors.energy import EnergyScorer
+from leeboard_workers.ood.detectors.isolation_forest import IsolationForestScorer
+from leeboard_workers.ood.detectors.kl_matching import KlMatchingScorer
 from leeboard_workers.ood.detectors.knn import NearestNeighboursScorer
+from leeboard_workers.ood.detectors.known import Head, Known, Labels, Matrix
 from leeboard_workers.ood.detectors.mahalanobis import MahalanobisScorer
+from leeboard_workers.ood.detectors.max_logit import MaxLogitScorer
 from leeboard_workers.ood.detectors.max_softmax import MaxSoftmaxScorer
+from leeboard_workers.ood.detectors.pca import PcaScorer
+from leeboard_workers.ood.detectors.react import ReactScorer
+from leeboard_workers.ood.detectors.relative_mahalanobis import RelativeMahalanobisScorer
+from leeboard_workers.ood.detectors.vim import VimScorer
 
-Matrix = NDArray[np.float64]
-Labels = NDArray[np.int64]
+__all__ = ["SCORERS", "Classifying", "Explaining", "Head", "Known", "Labels", "Matrix", "Scorer", "fit_scorer"]
 
 
 class Scorer(Protocol):
     """A fitted detector."""
+
+    @classmethod
+    def fit(cls, known: Known, options: Any, rng: np.random.Generator) -> Self:
+        """Fit to rows that belong, with the parameters that the API has for this detector.
+
+        Raises:
+            ValueError: the rows do not suit the detector.
+        """
 
     def score(self, rows: Matrix) -> Matrix:
         """Return one float64 score per row; higher means more out of distribution."""
@@ -37,42 +52,44 @@ class Scorer(Protocol):
         """Rebuild what `parameters` and `arrays` returned, bit by bit."""
 
 
+@runtime_checkable
+class Classifying(Protocol):
+    """A detector that tells which class a row looks like."""
+
+    def classes(self, rows: Matrix) -> Labels:
+        """Return a class for each row, 0 … C - 1."""
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A detector that tells what each column adds to a score."""
+
+    def contributions(self, rows: Matrix) -> Matrix:
+        """Return rows by columns; a row sums to its score."""
+
+
 SCORERS: dict[str, type[Scorer]] = {
     "maxSoftmax": MaxSoftmaxScorer,
+    "maxLogit": MaxLogitScorer,
     "energy": EnergyScorer,
     "mahalanobis": MahalanobisScorer,
+    "relativeMahalanobis": RelativeMahalanobisScorer,
     "knn": NearestNeighboursScorer,
+    "vim": VimScorer,
+    "react": ReactScorer,
+    "klMatching": KlMatchingScorer,
+    "pca": PcaScorer,
+    "isolationForest": IsolationForestScorer,
 }
 """Detectors by their name in the API."""
 
 
-def kind_of(detector: Detector) -> str:
-    """Return the name of the variant that is set."""
-    return detector.members_set(*SCORERS)[0]
-
-
-def fit_scorer(
-    detector: Detector, reference: Matrix, labels: Labels | None, *, rng: np.random.Generator, logits: bool = False
-) -> Scorer:
-    """Fit the detector to rows that belong.
-
-    Args:
-        detector: Which one, with its parameters.
-        reference: Rows by columns, finite.
-        labels: Class of each row, 0 … C-1, or none.
-        rng: Source of every random choice.
-        logits: Whether the columns are logits, for the detectors that read either those or probabilities.
+def fit_scorer(detector: Detector, known: Known, rng: np.random.Generator) -> tuple[str, Scorer]:
+    """Fit the detector that is set to rows that belong; return its name too.
 
     Raises:
         ValueError: the rows do not suit the detector.
     """
-    if detector.energy is not None:
-        return EnergyScorer.fit(reference, temperature=detector.energy.temperature)
-    if detector.mahalanobis is not None:
-        return MahalanobisScorer.fit(reference, labels)
-    if detector.knn is not None:
-        knn = detector.knn
-        return NearestNeighboursScorer.fit(
-            reference, neighbours=knn.neighbours, max_reference_rows=knn.max_reference_rows, rng=rng
-        )
-    return MaxSoftmaxScorer.fit(reference, logits=logits)
+    (kind,) = detector.members_set(*SCORERS)
+    options = next(getattr(detector, name) for name, field in Detector.model_fields.items() if field.alias == kind)
+    return kind, SCORERS[kind].fit(known, options, rng)

@@ -7,7 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-_FEWEST_CLASSES = 2
+from leeboard.api.outofdistribution import Energy
+from leeboard_workers.ood.detectors.known import Known, Labels, Matrix, likeliest
 
 
 @dataclass(frozen=True)
@@ -17,19 +18,18 @@ class EnergyScorer:
     temperature: float
 
     @classmethod
-    def fit(cls, reference: NDArray[np.float64], *, temperature: float) -> Self:
+    def fit(cls, known: Known, options: Energy, rng: np.random.Generator) -> Self:  # noqa: ARG003 (as all detectors)
         """Check that the reference are logits of classes; there is nothing to learn."""
-        if reference.shape[1] < _FEWEST_CLASSES:
-            raise ValueError("energy needs a model with the logits of at least two classes")
-        return cls(temperature)
+        known.need_classes("energy")
+        return cls(options.temperature)
 
-    def score(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    def score(self, rows: Matrix) -> Matrix:
         """Return the energy of each row."""
-        scaled = rows / self.temperature
-        largest = scaled.max(axis=1)
-        total = np.exp(scaled - largest[:, None]).sum(axis=1)
-        energy: NDArray[np.float64] = -self.temperature * (largest + np.log(total))
-        return energy
+        return energy(rows, self.temperature)
+
+    def classes(self, rows: Matrix) -> Labels:
+        """Return the class of the largest logit."""
+        return likeliest(rows)
 
     def parameters(self) -> dict[str, Any]:
         """Return what is stored as JSON."""
@@ -43,3 +43,14 @@ class EnergyScorer:
     def restore(cls, parameters: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:  # noqa: ARG003
         """Rebuild the detector."""
         return cls(float(parameters["temperature"]))
+
+
+def energy(logits: Matrix, temperature: float = 1.0) -> Matrix:
+    """Return -T · log Σ exp(logit / T) of each row."""
+    largest = logits.max(axis=1)
+    shifted = logits - largest[:, None]
+    if temperature != 1.0:
+        shifted /= temperature
+    np.exp(shifted, out=shifted)
+    free: Matrix = -largest - temperature * np.log(shifted.sum(axis=1))
+    return free

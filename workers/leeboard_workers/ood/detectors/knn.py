@@ -10,6 +10,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from leeboard.api.outofdistribution import NearestNeighbours
+from leeboard_workers.ood.detectors.known import Known, Matrix
+
 _BLOCK_CELLS = 8_000_000
 """Cosines that are held at once (64 MB)."""
 
@@ -19,28 +22,27 @@ class NearestNeighboursScorer:
     """Scores rows by their distance to the k-th nearest reference row."""
 
     neighbours: int
-    bank: NDArray[np.float64]
+    bank: Matrix
     """Normalized reference rows, transposed (d x rows)."""
 
     @classmethod
-    def fit(
-        cls, reference: NDArray[np.float64], *, neighbours: int, max_reference_rows: int, rng: np.random.Generator
-    ) -> Self:
+    def fit(cls, known: Known, options: NearestNeighbours, rng: np.random.Generator) -> Self:
         """Keep the reference rows, or a sample of them.
 
         Raises:
             ValueError: fewer rows than neighbours.
         """
+        reference, neighbours = known.rows, options.neighbours
         if len(reference) < neighbours:
             raise ValueError(
                 f"knn with {neighbours} neighbours needs as many reference rows, there are {len(reference)}"
             )
-        if len(reference) > max_reference_rows:
-            chosen = rng.choice(len(reference), size=max(max_reference_rows, neighbours), replace=False)
-            reference = reference[np.sort(chosen)]
+        if len(reference) > options.max_reference_rows:
+            size = max(options.max_reference_rows, neighbours)
+            reference = reference[np.sort(rng.choice(len(reference), size=size, replace=False))]
         return cls(neighbours=neighbours, bank=np.ascontiguousarray(_normalized(reference).T))
 
-    def score(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    def score(self, rows: Matrix) -> Matrix:
         """Return the distance of each row to its k-th nearest reference row, between 0 and 2."""
         directions = _normalized(rows)
         scores = np.empty(len(rows))
@@ -66,7 +68,7 @@ class NearestNeighboursScorer:
         return cls(neighbours=int(parameters["neighbours"]), bank=arrays["bank"])
 
 
-def _normalized(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def _normalized(rows: Matrix) -> Matrix:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    normalized: NDArray[np.float64] = rows / np.where(lengths > 0.0, lengths, 1.0)
+    normalized: Matrix = rows / np.where(lengths > 0.0, lengths, 1.0)
     return normalized

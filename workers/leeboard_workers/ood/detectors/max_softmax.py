@@ -11,8 +11,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from leeboard.api.outofdistribution import DetectorInput
+from leeboard.api.shared import NoParameters
+from leeboard_workers.ood.detectors.known import Known, Labels, Matrix, likeliest
+
 _SMALLEST = float(np.log(np.nextafter(0.0, 1.0)))
-_FEWEST_CLASSES = 2
 
 
 @dataclass(frozen=True)
@@ -22,23 +25,25 @@ class MaxSoftmaxScorer:
     logits: bool
 
     @classmethod
-    def fit(cls, reference: NDArray[np.float64], *, logits: bool) -> Self:
+    def fit(cls, known: Known, options: NoParameters, rng: np.random.Generator) -> Self:  # noqa: ARG003 (as all)
         """Check that the reference has classes; there is nothing to learn."""
-        if reference.shape[1] < _FEWEST_CLASSES:
-            raise ValueError("maxSoftmax needs a model with at least two classes")
-        return cls(logits)
+        known.need_classes("maxSoftmax")
+        return cls(known.what is DetectorInput.LOGITS)
 
-    def score(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    def score(self, rows: Matrix) -> Matrix:
         """Return log(1 - largest probability) of each row."""
-        weights = np.exp(rows - rows.max(axis=1, keepdims=True)) if self.logits else np.clip(rows, 0.0, None)
-        largest = weights.argmax(axis=1)
-        others = weights.copy()
-        others[np.arange(len(rows)), largest] = 0.0
+        weights = np.exp(rows - rows.max(axis=1, keepdims=True)) if self.logits else np.maximum(rows, 0.0)
+        total = weights.sum(axis=1)
+        weights[np.arange(len(rows)), weights.argmax(axis=1)] = 0.0
         with np.errstate(divide="ignore", invalid="ignore"):
-            scores = np.log(others.sum(axis=1)) - np.log(weights.sum(axis=1))
-        bounded: NDArray[np.float64] = np.maximum(scores, _SMALLEST)
+            scores = np.log(weights.sum(axis=1)) - np.log(total)
+        bounded: Matrix = np.maximum(scores, _SMALLEST)
         bounded[np.isnan(bounded)] = 0.0  # no class has any weight: as unsure as can be
         return bounded
+
+    def classes(self, rows: Matrix) -> Labels:
+        """Return the most likely class."""
+        return likeliest(rows)
 
     def parameters(self) -> dict[str, Any]:
         """Return what is stored as JSON."""

@@ -1,0 +1,60 @@
+"""Class Gaussians with one shared covariance, shrunk as Ledoit and Wolf say.
+
+Source: "A well-conditioned estimator for large-dimensional covariance matrices" (2004). A small ridge on top makes a
+column without variance in the reference count much when it moves, but not infinitely.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from leeboard_workers.ood.detectors.known import Labels, Matrix
+
+RIDGE = 1e-3
+"""Share of the mean variance that is added to every variance."""
+
+_FEWEST_ROWS = 2
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """One mean for each class, and the shared covariance as its whitening."""
+
+    means: Matrix
+    """C x d."""
+    whitening: Matrix
+    """W (d x d) with WᵀW the inverse covariance: the inverse of its Cholesky factor."""
+
+    @classmethod
+    def fit(cls, rows: Matrix, labels: Labels | None, *, ridge: float = RIDGE) -> Self:
+        """Estimate means and the shared covariance.
+
+        Raises:
+            ValueError: fewer than two rows.
+        """
+        if len(rows) < _FEWEST_ROWS:
+            raise ValueError("a covariance needs at least two reference rows")
+        classes = np.zeros(1, dtype=np.int64) if labels is None else np.unique(labels)
+        places = np.zeros(len(rows), dtype=np.intp) if labels is None else np.searchsorted(classes, labels)
+        means = np.stack([rows[places == at].mean(axis=0) for at in range(len(classes))])
+        covariance = ledoit_wolf(rows - means[places])
+        scale = float(np.trace(covariance)) / len(covariance) or 1.0
+        covariance[np.diag_indices_from(covariance)] += ridge * scale
+        factor = np.linalg.cholesky(covariance)
+        return cls(means, np.linalg.solve(factor, np.eye(len(factor))))
+
+
+def ledoit_wolf(centred: Matrix) -> Matrix:
+    """Return the shrunk covariance of rows whose mean is zero (Ledoit and Wolf, 2004, lemma 3.2 to 3.4)."""
+    count, width = centred.shape
+    sample = centred.T @ centred / count
+    scale = float(np.trace(sample)) / width
+    squared = centred**2
+    spread = float(np.sum(sample**2))
+    noise = (float(np.sum(squared.T @ squared)) / count - spread) / (width * count)
+    distance = (spread - 2.0 * scale * float(np.trace(sample)) + width * scale**2) / width
+    shrinkage = 0.0 if distance <= 0.0 else min(max(noise, 0.0), distance) / distance
+    shrunk: Matrix = (1.0 - shrinkage) * sample
+    shrunk[np.diag_indices_from(shrunk)] += shrinkage * scale
+    return shrunk
