@@ -55,7 +55,7 @@ def strange_tables(
 
 def tails(known: Known, rng: np.random.Generator, rows: int = ROWS) -> Matrix:
     """Return rows of low likelihood under the Gaussian of some class: rows by encoded columns."""
-    gaussians = Gaussians.fit(known.rows, known.labels)
+    gaussians = Gaussians.fit(known.rows, known.labels, known.what)
     width = known.rows.shape[1]
     directions = rng.normal(size=(rows, width))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)

@@ -1,7 +1,8 @@
 """Class Gaussians with one shared covariance, shrunk as Ledoit and Wolf say.
 
 Source: "A well-conditioned estimator for large-dimensional covariance matrices" (2004). A small ridge on top makes a
-column without variance in the reference count much when it moves, but not infinitely.
+column without variance in the reference count much when it moves, but not infinitely. For request rows it is larger: a
+rare level of a text column must not decide alone.
 """
 
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ from typing import Self
 
 import numpy as np
 
+from leeboard.api.outofdistribution import DetectorInput
 from leeboard_workers.ood.detectors.known import Labels, Matrix
 
-RIDGE = 1e-3
-"""Share of the mean variance that is added to every variance."""
+_RIDGE = 1e-6
+_RIDGE_OF_INSTANCES = 1e-3
+"""Shares of the mean variance that are added to every variance."""
 
 _FEWEST_ROWS = 2
 
@@ -27,8 +30,13 @@ class Gaussians:
     """W (d x d) with WᵀW the inverse covariance: the inverse of its Cholesky factor."""
 
     @classmethod
-    def fit(cls, rows: Matrix, labels: Labels | None, *, ridge: float = RIDGE) -> Self:
+    def fit(cls, rows: Matrix, labels: Labels | None, what: DetectorInput) -> Self:
         """Estimate means and the shared covariance.
+
+        Args:
+            rows: Rows by columns.
+            labels: Class of each row; none: all are of one.
+            what: What the columns are.
 
         Raises:
             ValueError: fewer than two rows.
@@ -40,7 +48,9 @@ class Gaussians:
         means = np.stack([rows[places == at].mean(axis=0) for at in range(len(classes))])
         covariance = ledoit_wolf(rows - means[places])
         scale = float(np.trace(covariance)) / len(covariance) or 1.0
-        covariance[np.diag_indices_from(covariance)] += ridge * scale
+        covariance[np.diag_indices_from(covariance)] += scale * (
+            _RIDGE_OF_INSTANCES if what is DetectorInput.INSTANCES else _RIDGE
+        )
         factor = np.linalg.cholesky(covariance)
         return cls(means, np.linalg.solve(factor, np.eye(len(factor))))
 

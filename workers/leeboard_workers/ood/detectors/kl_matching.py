@@ -23,16 +23,16 @@ class KlMatchingScorer:
 
     logits: bool
     templates: Matrix
-    """Logarithms of the mean probabilities of each class's rows, one column for each class (C x templates)."""
+    """Logarithms of the mean probabilities of the rows that the model takes for a class, one column for each."""
 
     @classmethod
     def fit(cls, known: Known, options: NoParameters, rng: np.random.Generator) -> Self:  # noqa: ARG003 (as all)
-        """Average the probabilities of each class: by its label, or the most likely one where there are no labels."""
+        """Average the probabilities of the rows that the model takes for each class."""
         known.need_classes("klMatching")
         logits = known.what is DetectorInput.LOGITS
         rows = _probabilities(known.rows, logits=logits)
-        labels = rows.argmax(axis=1) if known.labels is None else known.labels
-        means = np.stack([rows[labels == label].mean(axis=0) for label in np.unique(labels)])
+        predicted = likeliest(rows)
+        means = np.stack([rows[predicted == number].mean(axis=0) for number in np.unique(predicted)])
         return cls(logits, np.log(np.maximum(means, _SMALLEST)).T.copy())
 
     def score(self, rows: Matrix) -> Matrix:

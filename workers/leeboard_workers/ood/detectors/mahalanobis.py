@@ -31,7 +31,7 @@ class MahalanobisScorer:
     @classmethod
     def fit(cls, known: Known, options: Mahalanobis, rng: np.random.Generator) -> Self:  # noqa: ARG003 (as all)
         """Estimate means and the shared covariance."""
-        return cls.of(Gaussians.fit(known.rows, known.labels))
+        return cls.of(Gaussians.fit(known.rows, known.labels, known.what))
 
     @classmethod
     def of(cls, gaussians: Gaussians) -> Self:

@@ -38,7 +38,7 @@ class RelativeMahalanobisScorer:
                 "relativeMahalanobis needs a reference with a label column of few classes: name labelColumn, or use "
                 "mahalanobis"
             )
-        near, whole = (Gaussians.fit(known.rows, labels) for labels in (known.labels, None))
+        near, whole = (Gaussians.fit(known.rows, labels, known.what) for labels in (known.labels, None))
         return cls(MahalanobisScorer.of(near), MahalanobisScorer.of(whole))
 
     def score(self, rows: Matrix) -> Matrix:

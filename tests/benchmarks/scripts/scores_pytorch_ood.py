@@ -1,0 +1,43 @@
+"""pytorch-ood: time of each call, and scores, of the same detectors on the same rows; as fast as its authors say."""
+
+import torch
+from measured import measured
+from pytorch_ood.detector import KNN, RMD, EnergyBased, KLMatching, Mahalanobis, MaxSoftmax, ReAct, ViM
+from score_rows import BATCHES, WORKLOADS, Material, Workload, material, seconds
+
+
+def scorer(workload: Workload, given: Material):
+    """Return the peer's function from rows to scores; it works in float32."""
+    rows, labels = torch.tensor(given.rows, dtype=torch.float32), torch.tensor(given.labels)
+    weights = torch.tensor(given.weights.T, dtype=torch.float32)
+    bias = torch.tensor(given.bias, dtype=torch.float32)
+    ceiling = float(torch.quantile(rows.flatten()[:1_000_000], 0.9))
+    made = {
+        "maxSoftmax": lambda: MaxSoftmax.score,
+        "energy": lambda: EnergyBased.score,
+        "klMatching": lambda: KLMatching(None).fit_logits(rows, labels).predict_logits,
+        "mahalanobis": lambda: Mahalanobis(None).fit_features(rows, labels).predict_features,
+        "relativeMahalanobis": lambda: RMD(None).fit_features(rows, labels).predict_features,
+        "vim": lambda: ViM(None, d=workload.width // 2, w=weights, b=bias).fit_features(rows, labels).predict_features,
+        "react": lambda: ReAct(lambda x: x, lambda x: x @ weights.T + bias, threshold=ceiling).predict,
+        "knn": lambda: KNN(None, k=5).fit_features(rows, labels).predict_features,
+    }
+    return made[workload.name]()
+
+
+@torch.no_grad()
+def work() -> dict[str, dict[str, object]]:
+    found = {}
+    for workload in WORKLOADS:
+        given = material(workload)
+        score = scorer(workload, given)
+        request = torch.tensor(given.request, dtype=torch.float32)
+        times = {}
+        for batch in BATCHES:
+            rows = request[:batch].contiguous()
+            times[str(batch)] = seconds(lambda rows=rows, score=score: score(rows))
+        found[workload.title] = {"times": times, "scores": score(request).flatten().tolist()}
+    return found
+
+
+measured(lambda: work)
