@@ -15,6 +15,8 @@ program = typer.Typer(
 )
 sandbox = typer.Typer(no_args_is_help=True, help="The whole loop on one machine, with no cluster.")
 program.add_typer(sandbox, name="sandbox")
+labels = typer.Typer(no_args_is_help=True, help="Outcomes that became known.")
+program.add_typer(labels, name="labels")
 
 _PEOPLE = "What people ask for"
 _OPERATOR = "Operator and installation"
@@ -158,6 +160,24 @@ def crds() -> None:
     from leeboard.crdgen.kinds import KINDS, crd
 
     typer.echo("---\n".join(document(crd(kind)) for kind in KINDS), nl=False)
+
+
+@labels.command()
+def push(
+    file: Annotated[Path, typer.Argument(help="CSV with the columns request_id, row, label, reward, time.")],
+    to: Annotated[str, typer.Option("--to", help="Name of the ModelDeployment whose answers they judge.")],
+    namespace: Namespace = None,
+    collector: Annotated[
+        str | None, typer.Option(help="Address of the collector; left out: LEEBOARD_COLLECTOR_URL.")
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Send the good lines though there are bad ones.")
+    ] = False,
+) -> None:
+    """Hand a file of labels to the collector; cut off, it goes on where it was when it is pushed again."""
+    from leeboard.cli import labels as command
+
+    command.push(file, to, namespace, collector, skip_bad=skip_bad)
 
 
 @sandbox.command()

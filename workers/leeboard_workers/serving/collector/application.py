@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from leeboard.contract.serving import TableState
 from leeboard_workers.serving.asgi import TEXT, Request, Response
+from leeboard_workers.serving.collector import openapi
 from leeboard_workers.serving.collector.bodies import MAX_BODY_BYTES, check_names, content_type, read_body, read_json
 from leeboard_workers.serving.collector.carrying import Owner, Tables, count, tally
 from leeboard_workers.serving.collector.events import read_events
@@ -145,6 +146,8 @@ class Collector:
         if request.path == "/metrics":
             self._journal_bytes.set(self._journal.length)
             return Response(HTTPStatus.OK, generate_latest(self._registry), TEXT)
+        if request.path == "/openapi.json":
+            return Response.json(openapi.document())
         if request.path == "/healthz":
             return Response.json({"live": True})
         raise RefusedError(f"there is nothing at {request.path}", HTTPStatus.NOT_FOUND)

@@ -2,7 +2,8 @@
 
 The journal is a folder of numbered segments. Records are appended to the newest; `rotate` closes it, and whoever has
 carried a closed segment's records elsewhere removes it. A crash can leave at most a torn record at a segment's end,
-which was never acknowledged. A segment is never written to again after a restart.
+which was never acknowledged. A segment is never written to again after a restart, and its number is never used again,
+for the tables remember by it what they hold.
 
     append ─┐
     append ─┼─ one write, one fsync ── acknowledged ── rotate ── records(segment) ── remove(segment)
@@ -43,7 +44,7 @@ class Journal:
         self.identity = self._identity()
         """Name of this journal, different for a new one; segment numbers count within it."""
         self._sizes = {number: self._path(number).stat().st_size for number in self._numbers()}
-        self._current = max(self._sizes, default=0) + 1
+        self._current = max(self._newest(), *self._sizes, 0) + 1
         self._file: FileIO | None = None
         self._waiting: list[tuple[bytes, asyncio.Future[int]]] = []
         self._writing = asyncio.Lock()
@@ -132,6 +133,7 @@ class Journal:
     def _write(self, block: bytes) -> None:
         file = self._file
         if file is None:
+            self._keep("newest", str(self._current))
             file = self._file = FileIO(self._path(self._current), "ab")
             _sync_folder(self._folder)
         view = memoryview(block)
@@ -153,11 +155,23 @@ class Journal:
     def _identity(self) -> str:
         path = self._folder / "identity"
         if not path.exists():
-            new = self._folder / "identity.new"
-            new.write_text(uuid.uuid4().hex)
-            new.rename(path)
-            _sync_folder(self._folder)
+            self._keep("identity", uuid.uuid4().hex)
         return path.read_text().strip()
+
+    def _newest(self) -> int:
+        """Return the newest number that was ever used."""
+        path = self._folder / "newest"
+        return int(path.read_text()) if path.exists() else 0
+
+    def _keep(self, name: str, text: str) -> None:
+        """Write a small file so that it is there whole or not at all."""
+        new = self._folder / f"{name}.new"
+        with new.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        new.rename(self._folder / name)
+        _sync_folder(self._folder)
 
     def _numbers(self) -> list[int]:
         return [int(path.stem) for path in self._folder.glob(f"*{_SUFFIX}")]

@@ -5,7 +5,6 @@ to find out which of them arrived.
 """
 
 import io
-import math
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -58,9 +57,6 @@ def read_label_batch(body: bytes, kind: str, owner: Owner | None) -> dict[str, A
     for at, label in enumerate(labels):
         if label.time is not None:
             check_time(f"labels.{at}.time", label.time)
-        for name, value in (("label", label.label), ("reward", label.reward)):
-            if isinstance(value, float) and not math.isfinite(value):
-                raise RefusedError(f"labels.{at}.{name} must be a finite number, not {value}")
     documents = [label.document() for label in labels]
     return {"namespace": owner[0], "modelDeployment": owner[1], "labels": documents}
 

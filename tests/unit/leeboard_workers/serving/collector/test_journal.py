@@ -32,6 +32,15 @@ async def test_records_survive_the_process(tmp_path: Path) -> None:
     assert await second.append(b"two") == 2
 
 
+async def test_a_number_is_never_used_again(tmp_path: Path) -> None:
+    for expected in (1, 2, 3):
+        journal = Journal(tmp_path, 10_000)
+        assert await journal.append(b"one") == expected
+        await journal.rotate()
+        journal.remove(expected)
+        journal.close()
+
+
 @pytest.mark.parametrize("cut", [1, 5, 9])
 def test_a_torn_record_at_the_end_is_passed_over(tmp_path: Path, cut: int) -> None:
     async def write() -> None:

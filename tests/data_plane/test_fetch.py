@@ -1,0 +1,75 @@
+"""`leeboard-fetch` against a real MLflow server: whole, resumed, checked, refused."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+
+from leeboard_workers.serving.fetch import SUMS, FetchError, fetch
+
+FILES = {"MLmodel": b"flavors: {}\n", "model.bin": bytes(range(256)) * 1000, "code/deep/inner.py": b"pass\n"}
+
+
+@pytest.fixture(scope="module")
+def artifacts(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Log a folder with its sums, and one whose sums are wrong; register both; returns the first one's URI."""
+    mlflow.set_tracking_uri(mlflow_server)
+    client = MlflowClient(mlflow_server)
+    client.create_registered_model("fetched")
+    run = client.create_run(client.create_experiment("fetch"))
+    for name in ("good", "bad"):
+        folder = tmp_path_factory.mktemp(name)
+        for path, content in FILES.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+        sums = [f"{hashlib.sha256(content).hexdigest()}  ./{path}\n" for path, content in FILES.items()]
+        (folder / SUMS).write_text("".join(sums))
+        if name == "bad":
+            (folder / "model.bin").write_bytes(b"something else")
+        client.log_artifacts(run.info.run_id, str(folder), name)
+        client.create_model_version("fetched", f"{run.info.artifact_uri}/{name}", run.info.run_id)
+    return f"{run.info.artifact_uri}/good"
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {str(path): (folder / path).read_bytes() for path in paths if not str(path).startswith((".", SUMS))}
+
+
+def test_fetches_what_the_registry_names_as_kserve_calls_it(mlflow_server: str, artifacts: str, tmp_path: Path) -> None:
+    del artifacts
+    command = [sys.executable, "-m", "leeboard_workers.serving.fetch", "models:/fetched/1", str(tmp_path / "mnt")]
+    subprocess.run(command, check=True, env={"MLFLOW_TRACKING_URI": mlflow_server, "PATH": ""}, timeout=120)
+    assert content(tmp_path / "mnt") == FILES
+
+
+def test_what_is_whole_is_not_fetched_again(artifacts: str, tmp_path: Path) -> None:
+    assert artifacts.startswith("mlflow-artifacts:/")
+    assert set(fetch(artifacts, tmp_path)) == {*FILES, SUMS}
+    assert fetch(artifacts, tmp_path) == []
+    (tmp_path / "model.bin").write_bytes(FILES["model.bin"][:100])  # cut off
+    (tmp_path / "code/deep/inner.py").write_bytes(b"fail\n")  # of the right length
+    (tmp_path / "MLmodel").unlink()
+    assert set(fetch(artifacts, tmp_path)) == set(FILES)
+    assert content(tmp_path) == FILES
+
+
+def test_a_file_that_is_not_what_its_sum_says_is_refused(artifacts: str, tmp_path: Path) -> None:
+    del artifacts
+    with pytest.raises(FetchError, match=r"model\.bin is not what SHA256SUMS says"):
+        fetch("models:/fetched/2", tmp_path)
+    assert not (tmp_path / "model.bin").exists()
+
+
+def test_more_than_was_allowed_is_refused(artifacts: str, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match="longer than 1000 bytes"):
+        fetch(artifacts, tmp_path, max_bytes=1000)
+
+
+def test_nothing_is_refused(artifacts: str, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match="there is nothing"):
+        fetch(artifacts + "/missing", tmp_path)
