@@ -2,7 +2,7 @@
 
 import logging
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ class Exchange:
     kept: list[bool] | None = None
     """Which rows went to the predictor; none: all of them."""
     answer: Answer | None = None
+    integers: Sequence[str] = ()
+    """Columns that the model's signature calls integer."""
 
 
 class Recorder:
@@ -79,6 +81,8 @@ class Recorder:
         }
         if (probabilities := answer.matrix(contract.V2_PROBABILITIES_TENSOR)) is not None:
             batch["probabilities"] = [row if row and row[0] == row[0] else [] for row in probabilities.tolist()]
+        if exchange.integers:
+            batch["integerFeatures"] = exchange.integers
         if (scores := exchange.scores) is not None:
             batch |= {"oodScores": scores.scores.tolist(), "ood": scores.flags.tolist()}
         return batch

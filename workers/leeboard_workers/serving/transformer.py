@@ -119,7 +119,7 @@ class Transformer:
             if protocol == "v2" and not request.header(contract.HEADER_REQUEST_ID):
                 request_id = _usable_id(document.get("id") if isinstance(document, dict) else None) or request_id
             rows = _DECODERS[protocol](document, self._predictor.inputs)
-            exchange = Exchange(protocol, rows, request_id, arrived)
+            exchange = Exchange(protocol, rows, request_id, arrived, integers=self._predictor.integers)
             response = await self._exchange(exchange, request)
         except orjson.JSONDecodeError as error:
             response = Response.error(f"the body is no JSON: {error}", HTTPStatus.BAD_REQUEST)

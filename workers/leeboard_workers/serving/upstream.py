@@ -40,6 +40,8 @@ class Predictor:
         """Data types of the model's inputs by name, in order, as far as the predictor tells."""
         self.inputs: tuple[str, ...] = ()
         """Their names."""
+        self.integers: tuple[str, ...] = ()
+        """Names of those that are whole numbers."""
         self.outputs: list[dict[str, object]] = []
         """The model's outputs as the predictor's metadata has them."""
         self._connections = Connections(f"http://{host}")
@@ -102,6 +104,7 @@ class Predictor:
         except (ValueError, TypeError, KeyError, AttributeError):
             self.datatypes, self.outputs = {}, []  # servers may leave the metadata out
         self.inputs = tuple(self.datatypes)
+        self.integers = tuple(name for name, kind in self.datatypes.items() if kind.startswith(("INT", "UINT")))
 
     async def _get(self, path: str) -> bytes | None:
         try:
