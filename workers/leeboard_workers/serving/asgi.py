@@ -15,8 +15,9 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from types import FrameType
 from typing import Any, Protocol
 
@@ -105,14 +106,48 @@ class Leaving:
         """When it was asked to end, on the monotonic clock."""
 
 
+class Held:
+    """Bytes of bodies that are in memory: of all requests under way together at most so many."""
+
+    def __init__(self, limit: int) -> None:
+        """Hold nothing.
+
+        Args:
+            limit: Bytes; who comes when they are taken is told to come again.
+        """
+        self._limit = limit
+        self._bytes = 0
+
+    @contextlib.contextmanager
+    def counting(self, receive: Receive) -> Iterator[Receive]:
+        """Count what is received, until the request is done."""
+        size = 0
+
+        async def received() -> dict[str, Any]:
+            nonlocal size
+            message = await receive()
+            length = len(message.get("body", b""))
+            if self._bytes + length > self._limit:
+                raise _BusyError
+            self._bytes += length
+            size += length
+            return message
+
+        try:
+            yield received
+        finally:
+            self._bytes -= size
+
+
 def asgi(
-    application: Application, leaving: Leaving | None = None
+    application: Application, leaving: Leaving | None = None, held: Held | None = None
 ) -> Callable[[dict[str, Any], Receive, Send], Awaitable[None]]:
     """Wrap the application as uvicorn wants it.
 
     Args:
         application: What answers.
         leaving: Tells when clients are to be asked to go.
+        held: Bounds the bodies of all requests under way; none: only each alone is bounded.
     """
     leaving = leaving or Leaving()
 
@@ -122,13 +157,17 @@ def asgi(
             return
         headers = dict(scope["headers"])
         try:
-            body = await _body(receive, headers, application.max_body_bytes)
+            with contextlib.nullcontext(receive) if held is None else held.counting(receive) as received:
+                body = await _body(received, headers, application.max_body_bytes)
+                response = await _answer(application, Request(scope["method"], scope["path"], headers, body))
         except BodyTooLargeError:
             response = application.too_large(Request(scope["method"], scope["path"], headers, b""))
+        except _BusyError:
+            sentence = "too many requests are under way: try again in a second"
+            response = Response.error(sentence, HTTPStatus.TOO_MANY_REQUESTS)
+            response.headers = ((b"retry-after", b"1"),)
         except _ClientGoneError:
             return
-        else:
-            response = await _answer(application, Request(scope["method"], scope["path"], headers, body))
         answer = [(b"content-type", response.content_type), (b"content-length", b"%d" % len(response.body))]
         answer += response.headers
         if leaving.begun is not None:
@@ -169,15 +208,20 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def serve(application: Application, port: int) -> None:
+def serve(application: Application, port: int, held: Held | None = None) -> None:
     """Serve until SIGTERM: clients are asked to go, requests under way are finished, then the application stops.
 
     Listens on the address that the environment names: `LEEBOARD_HOST`, else on all, 0.0.0.0.
+
+    Args:
+        application: What answers.
+        port: Where it listens.
+        held: Bounds the bodies of all requests under way.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     leaving = Leaving()
     config = uvicorn.Config(
-        asgi(application, leaving),
+        asgi(application, leaving, held),
         host=host(),
         port=port,
         lifespan="on",
@@ -198,6 +242,10 @@ def serve(application: Application, port: int) -> None:
 
 class _ClientGoneError(Exception):
     """The client left before its request was read."""
+
+
+class _BusyError(Exception):
+    """The bodies of all requests are as much as memory is meant to hold."""
 
 
 async def _answer(application: Application, request: Request) -> Response:

@@ -1,8 +1,11 @@
-"""Where servers listen."""
+"""Where servers listen, and how much they hold."""
+
+import asyncio
+from typing import Any
 
 import pytest
 
-from leeboard_workers.serving.asgi import host
+from leeboard_workers.serving.asgi import Held, Request, Response, asgi, host
 
 
 def test_a_server_listens_on_all_addresses_unless_it_is_told_one(monkeypatch: pytest.MonkeyPatch):
@@ -10,3 +13,56 @@ def test_a_server_listens_on_all_addresses_unless_it_is_told_one(monkeypatch: py
     assert host() == "0.0.0.0"  # noqa: S104
     monkeypatch.setenv("LEEBOARD_HOST", "127.0.0.1")
     assert host() == "127.0.0.1"
+
+
+class Slow:
+    """An application that answers when it is let."""
+
+    max_body_bytes = 100
+
+    def __init__(self) -> None:
+        self.entered, self.let = asyncio.Event(), asyncio.Event()
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+    async def answer(self, request: Request) -> Response:
+        self.entered.set()
+        await self.let.wait()
+        return Response.json(len(request.body))
+
+    def too_large(self, request: Request) -> Response:
+        return Response.error(request.path, 413)
+
+
+async def test_more_bodies_than_memory_is_meant_for_are_told_to_come_again() -> None:
+    application = Slow()
+    served = asgi(application, held=Held(150))
+
+    async def post(size: int) -> tuple[int, dict[bytes, bytes]]:
+        sent: list[dict[str, Any]] = []
+        parts = [{"type": "http.request", "body": bytes(size // 2), "more_body": True}] * 2
+        parts += [{"type": "http.request", "body": b"", "more_body": False}]
+        messages = iter(parts)
+
+        async def receive() -> dict[str, Any]:
+            return next(messages)
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await served({"type": "http", "method": "POST", "path": "/", "headers": []}, receive, send)
+        return sent[0]["status"], dict(sent[0]["headers"])
+
+    first = asyncio.create_task(post(80))
+    await application.entered.wait()
+    status, headers = await post(80)
+    assert (status, headers[b"retry-after"]) == (429, b"1")
+    application.let.set()
+    assert (await first)[0] == 200
+    assert (await post(60))[0] == 200
+    assert (await post(102))[0] == 413
+    assert (await post(90))[0] == 200, "what was refused is not held"

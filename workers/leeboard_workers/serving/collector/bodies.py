@@ -13,6 +13,8 @@ from leeboard_workers.serving.asgi import Request
 from leeboard_workers.serving.collector.refusals import RefusedError
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+MAX_HELD_BYTES = 2 * MAX_BODY_BYTES
+"""Bodies of all requests under way."""
 
 _GZIP = b"\x1f\x8b"
 _LAST_SECOND = 253_402_300_799  # of the year 9999
