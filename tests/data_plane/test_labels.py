@@ -15,6 +15,7 @@ from leeboard.cli import labels as command
 from leeboard.cli.errors import CommandError
 from leeboard.contract.serving import ENV_COLLECTOR_TOKEN
 from leeboard.sandbox.processes import free_port
+from leeboard.services import labels
 from leeboard_workers.serving.collector.labels import ARROW_STREAM
 from leeboard_workers.serving.collector.options import ENV_TOKENS
 from tests.support.dataplane import Plane, Served, until
@@ -111,7 +112,7 @@ def test_every_bad_line_is_one_sentence_and_nothing_is_sent(
 
 def test_a_push_that_was_cut_off_goes_on(plane: Plane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "PART", 100)
-    monkeypatch.setattr(command, "_TRIES", 1)
+    monkeypatch.setattr(labels, "TRIES", 1)
     path = written(tmp_path, "request_id,label", *(f"r{number},{number % 2}" for number in range(250)))
     port = free_port()
     arguments = ["--root", str(tmp_path / "root"), "--port", str(port)]

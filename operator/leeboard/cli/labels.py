@@ -3,29 +3,24 @@
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 
-import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from leeboard.api.errors import SpecError, TransientError
 from leeboard.cli.cluster import namespace_or_default
 from leeboard.cli.errors import CommandError
 from leeboard.contract.labelfile import BadLine, read_labels
 from leeboard.contract.serving import ENV_COLLECTOR_TOKEN, ENV_COLLECTOR_URL, Label
+from leeboard.services.labels import LabelSender
 
 PART = 5_000
 """So many labels are sent at once."""
 
 _SHOWN = 20
-_TRIES = 8
-_TIMEOUT_SECONDS = 60.0
-_LONGEST_PAUSE_SECONDS = 30.0
-_LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
 @dataclass(frozen=True)
@@ -111,15 +106,19 @@ def _send(file: _File, target: _Target, console: Console) -> None:
     if done:
         console.print(f"going on after {done} labels that the collector has already")
     token = os.environ.get(ENV_COLLECTOR_TOKEN)
-    headers = {"authorization": f"Bearer {token}"} if token else {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
-        httpx.Client(timeout=_TIMEOUT_SECONDS, headers=headers) as client,
+        LabelSender(target.url, token, target.namespace, target.name) as sender,
         Progress(*columns, console=console, transient=True) as progress,
     ):
         task = progress.add_task("labels", total=file.labels, completed=done)
         for part in _parts(file.path, done):
-            _post(client, target, part)
+            try:
+                sender.send(part)
+            except SpecError as error:
+                raise CommandError(str(error)) from None
+            except TransientError as error:
+                raise CommandError(f"{error}; push the same file again, and it goes on from here") from None
             done += len(part)
             _remember(state, file, target, done)
             progress.update(task, completed=done)
@@ -138,43 +137,6 @@ def _parts(path: Path, done: int) -> Iterator[list[Label]]:
             part = []
     if part:
         yield part
-
-
-def _post(client: httpx.Client, target: _Target, part: list[Label]) -> None:
-    """Send a part until it is acknowledged; what is sent twice counts once.
-
-    Raises:
-        CommandError: the collector refuses it, or stays away.
-    """
-    document = {
-        "namespace": target.namespace,
-        "modelDeployment": target.name,
-        "labels": [label.document() for label in part],
-    }
-    problem, pause = "", 0.5
-    for attempt in range(_TRIES):
-        if attempt:
-            time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-        try:
-            answer = client.post(f"{target.url}/v1/labels", json=document)
-        except httpx.TransportError as error:
-            problem = f"the collector at {target.url} does not answer ({type(error).__name__})"
-            continue
-        if answer.status_code == HTTPStatus.OK:
-            return
-        problem = f"the collector at {target.url} answers {answer.status_code}: {_sentence(answer)}"
-        if answer.status_code not in _LATER:
-            raise CommandError(problem)
-        pause = min(float(answer.headers.get("retry-after", pause)), _LONGEST_PAUSE_SECONDS)
-    raise CommandError(f"{problem}; push the same file again, and it goes on from here")
-
-
-def _sentence(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json()["error"])
-    except (ValueError, KeyError, TypeError):
-        return answer.text[:200] or "nothing"
 
 
 def _sent_before(state: Path, file: _File, target: _Target) -> int:
