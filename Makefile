@@ -63,7 +63,7 @@ image-contents: setup  ## what they hold, as folders under build/images, where t
 	  du -sm build/images/$$extra | awk '{print $$2 ": " $$1 " MB"}' || exit 1; done
 
 lock: setup  ## pin everything anew
-	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra sandbox --group dev --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
 clean:  ## what this folder's make has made (the cache of programs stays)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

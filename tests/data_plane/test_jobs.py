@@ -26,6 +26,7 @@ from leeboard.api.checks import (
     UnivariateDistance,
     UnivariateTest,
 )
+from leeboard.api.multivariate import MaximumMeanDiscrepancy, MultivariateTest
 from leeboard.api.performance import Performance, PerformanceMetric
 from leeboard.api.retrainpolicy import FiredTrigger, Replay
 from leeboard.api.shared import DatasetFormat, DatasetRef, NoParameters
@@ -58,6 +59,7 @@ BETTER = Gate(name="better", metric="roc_auc", min_gain_over_champion=0.0)
 CHECKS = (
     Check(name="columns", univariate_test=UnivariateTest()),
     Check(name="distance", univariate_distance=UnivariateDistance()),
+    Check(name="joint", multivariate_test=MultivariateTest(maximum_mean_discrepancy=MaximumMeanDiscrepancy())),
     Check(name="answers", prediction=Prediction()),
     Check(name="strangers", out_of_distribution_rate=OutOfDistributionIncrease()),
 )
@@ -174,13 +176,14 @@ def test_a_moved_world_is_found_and_reported(river: River, tmp_path: Path):
     assert report.outcome is JobOutcome.MEASURED
     assert report.drifted
     drifted = {check.name: check.drifted for check in report.checks}
-    assert drifted == {"columns": True, "distance": True, "answers": True, "strangers": False}
+    assert drifted == {"columns": True, "distance": True, "joint": True, "answers": True, "strangers": False}
     assert {column.name for column in report.columns} == set(rivers.FEATURES)
     assert {column.name: column.weight for column in report.columns}["rain"] > 0.4
     (run,) = runs_of(river.client, request)
     assert run.data.tags[tags.VERDICT] == "Drifted"
     assert run.data.tags[tags.OUTCOME] == "Measured"
     assert run.data.metrics["effect/level"] > 0.2
+    assert run.data.metrics["check/joint"] > 0.05
     artifacts = {item.path for item in river.client.list_artifacts(run.info.run_id)}
     assert artifacts == {"report.json", "report.html", "bins.json"}
 

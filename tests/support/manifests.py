@@ -85,6 +85,10 @@ def _performance(*metrics: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"checks": [{"name": "quality", "performance": {"metrics": list(metrics), **more}}]}
 
 
+def _joint(**test: Any) -> list[dict[str, Any]]:
+    return [{"name": "joint", "multivariateTest": test}]
+
+
 AGE = {"name": "age", "time": {"maxAge": "7d"}}
 PARTIAL = {"builtin": {"partialFit": {}}, "warmStart": "Champion"}
 AUC = {"name": "better", "metric": "roc_auc", "min": 0.7}
@@ -279,6 +283,18 @@ DRIFT_MONITORS = [
     _bad(D, "quality by no metric", spec=_performance()),
     _bad(D, "a metric named twice", spec=_performance({"name": "f1", "maxDrop": 0.1}, {"name": "f1", "maxDrop": 0.2})),
     _bad(D, "quality of no labels", spec=_performance({"name": "f1", "maxDrop": 0.1}, minCoverage=0)),
+    _good(D, "a joint test of each kind", spec={"checks": [{"name": m.lower(), "multivariateTest": {m: {}}} for m in ("maximumMeanDiscrepancy", "energyDistance", "domainClassifier", "pcaReconstruction")]}),
+    _good(D, "a joint test with everything said", spec={"checks": _joint(maximumMeanDiscrepancy={"permutations": 1000, "bandwidths": [0.5, 1, 2], "reduce": {"pca": {"components": 8}}}, alpha=0.005, minEffect=0.1, spans=7)}),
+    _good(D, "a projection of embeddings", spec={"checks": _joint(energyDistance={"reduce": {"randomProjection": {}}})}),
+    _bad(D, "a joint test of nothing", spec={"checks": _joint()}, says="set exactly one of: maximumMeanDiscrepancy"),
+    _bad(D, "a joint test of two kinds", spec={"checks": _joint(energyDistance={}, domainClassifier={})}, says="set exactly one of: maximumMeanDiscrepancy"),
+    _bad(D, "too few permutations for alpha", spec={"checks": _joint(energyDistance={"permutations": 99})}, says="permutations must exceed"),
+    _bad(D, "an alpha too small for the default permutations", spec={"checks": _joint(maximumMeanDiscrepancy={}, alpha=0.001)}, says="permutations must exceed"),
+    _good(D, "a small alpha without permutations", spec={"checks": _joint(domainClassifier={}, alpha=0.001)}),
+    _bad(D, "two reductions", spec={"checks": _joint(energyDistance={"reduce": {"pca": {}, "randomProjection": {}}})}, says="set exactly one of: pca"),
+    _bad(D, "components and variance", spec={"checks": _joint(pcaReconstruction={"components": 2, "variance": 0.5})}, says="set at most one of: components"),
+    _bad(D, "no bandwidths", spec={"checks": _joint(maximumMeanDiscrepancy={"bandwidths": []})}),
+    _bad(D, "a single span", spec={"checks": _joint(domainClassifier={}, spans=1)}),
     _bad(D, "a test that does not exist", spec={"checks": [{"name": "a", "univariateTest": {"numeric": "Students"}}]}),
     _bad(D, "an alpha of zero", spec={"checks": [{"name": "a", "univariateTest": {"alpha": 0}}]}),
     _good(D, "a large alpha", spec={"checks": [{"name": "a", "univariateTest": {"alpha": 0.5}}]}),

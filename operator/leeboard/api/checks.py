@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from leeboard.api.base import ApiModel, ElementName, Rule, Share, at_most_one, exactly_one
+from leeboard.api.multivariate import MultivariateTest
 from leeboard.api.performance import Performance
 from leeboard.api.shared import ColumnName
 
@@ -145,6 +146,8 @@ class Check(ApiModel):
     """A test for each column."""
     univariate_distance: UnivariateDistance | None = None
     """A distance for each column, and one number for all."""
+    multivariate_test: MultivariateTest | None = None
+    """One test of all columns at once."""
     prediction: Prediction | None = None
     """Distance between the answers then and now."""
     out_of_distribution_rate: OutOfDistributionIncrease | None = None
@@ -153,5 +156,12 @@ class Check(ApiModel):
     """Quality of the answers, once their outcomes are known."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        exactly_one("univariateTest", "univariateDistance", "prediction", "outOfDistributionRate", "performance"),
+        exactly_one(
+            "univariateTest",
+            "univariateDistance",
+            "multivariateTest",
+            "prediction",
+            "outOfDistributionRate",
+            "performance",
+        ),
     )

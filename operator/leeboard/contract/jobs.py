@@ -304,7 +304,7 @@ class CheckReport(Document):
 
     name: str
     kind: str
-    """univariateTest, univariateDistance, prediction, outOfDistributionRate, performance."""
+    """univariateTest, univariateDistance, multivariateTest, prediction, outOfDistributionRate, performance."""
     statistic: float | None = None
     threshold: float | None = None
     drifted: bool = False

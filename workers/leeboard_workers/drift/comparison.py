@@ -10,6 +10,7 @@ from leeboard.api.checks import Check
 from leeboard.contract.jobs import CheckReport, ColumnReport, Distribution
 from leeboard_workers.drift import verdicts
 from leeboard_workers.drift.block import Block, ColumnMeasure, measure_block
+from leeboard_workers.drift.multivariate import JointTask, UnfitRowsError, run_joint_test
 
 BLOCK_VALUES = 2_000_000
 """Values in one block of columns. Blocks depend on the data alone, so the numbers are the same on any cluster."""
@@ -108,6 +109,8 @@ def compare(
             distances = {m.name: m.distances[index] for m in measures if index in m.distances}
             report, columns = verdicts.distance_verdict(check.name, check.univariate_distance, distances, weight_of)
             first.setdefault("distance", columns)
+        elif check.multivariate_test is not None:
+            report = _jointly(check.name, JointTask(check.multivariate_test, reference, window, weight_of))
         else:
             report, seen = _rowwise(check, answers, strangers)
             picture = picture or seen
@@ -125,6 +128,13 @@ def _blocks(reference: pa.Table, window: pa.Table, checks: Sequence[Check]) -> I
             table.select([name for name in some if name in table.column_names]) for table in (reference, window)
         )
         yield Block(some, then, now, checks)
+
+
+def _jointly(name: str, task: JointTask) -> CheckReport:
+    try:
+        return verdicts.joint_verdict(name, task.test, run_joint_test(task))
+    except UnfitRowsError as error:
+        return verdicts.unmeasured(name, "multivariateTest", task.test.min_effect, str(error))
 
 
 def _rowwise(

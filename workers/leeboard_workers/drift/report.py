@@ -21,6 +21,7 @@ _METHODS = {
 _KINDS = {
     "univariateTest": "test of each column",
     "univariateDistance": "distance of each column",
+    "multivariateTest": "test of all columns at once",
     "prediction": "the model's answers",
     "outOfDistributionRate": "rows that do not belong",
     "performance": "answers against outcomes",

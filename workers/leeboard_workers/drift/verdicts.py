@@ -16,11 +16,13 @@ from leeboard.api.checks import (
     UnivariateDistance,
     UnivariateTest,
 )
+from leeboard.api.multivariate import MultivariateTest
 from leeboard.contract.jobs import CheckReport, ColumnComparison, Distribution
 from leeboard_workers.drift.aggregate import aggregated, drifted_share, wilson_lower_bound
 from leeboard_workers.drift.block import pair_of
 from leeboard_workers.drift.correction import corrected
 from leeboard_workers.drift.distribution import distribution_of
+from leeboard_workers.drift.multivariate import JointOutcome
 from leeboard_workers.drift.reference import as_levels, has_few_values
 from leeboard_workers.drift.univariate import TestOutcome, measure_distance
 from leeboard_workers.drift.values import NumericValues
@@ -95,6 +97,21 @@ def distance_verdict(
         worst_columns=_worst(values, columns, weight_of),
         message=f"{across} is {statistic:.3g}; {beyond} of them exceed the threshold",
     ), columns
+
+
+def joint_verdict(name: str, test: MultivariateTest, outcome: JointOutcome) -> CheckReport:
+    """Decide by p-value and effect of a test of all columns at once."""
+    telling = sorted(outcome.importances, key=lambda column: (-outcome.importances[column], column))
+    notes = "".join(f"; {note}" for note in outcome.notes)
+    return CheckReport(
+        name=name,
+        kind="multivariateTest",
+        statistic=outcome.effect,
+        threshold=test.min_effect,
+        drifted=outcome.p_value < test.alpha and outcome.effect >= test.min_effect,
+        worst_columns=tuple(column for column in telling if outcome.importances[column] > 0)[:WORST_COLUMNS],
+        message=f"{outcome.told}: effect {outcome.effect:.3g}, p = {outcome.p_value:.2g}{notes}",
+    )
 
 
 def prediction_verdict(

@@ -89,6 +89,8 @@ class Sides:
             version = find_version(self._desk.run.client, asked.model_name, asked.version)
             ref, story = version.training_data, f"training data of version {version.number}"
         rows = read_dataset(ref)
+        if ref.timestamp_column in rows.column_names:
+            rows = rows.sort_by(ref.timestamp_column)  # joint tests look at spans of consecutive rows
         if rows.num_rows > asked.max_rows:
             rows, story = sample_rows(rows, asked.max_rows, asked.seed), f"{story}, sampled"
         labels = rows[ref.label_column] if ref.label_column in rows.column_names else None

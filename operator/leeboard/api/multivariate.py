@@ -1,0 +1,121 @@
+"""One test of all columns at once: what a DriftMonitor's check `multivariateTest` may say."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from leeboard.api.base import ApiModel, Rule, Share, at_most_one, exactly_one
+
+
+class PrincipalComponents(ApiModel):
+    """The directions in which the reference varies most."""
+
+    components: Annotated[int, Field(ge=1, le=512)] = 16
+    """How many."""
+
+
+class RandomProjection(ApiModel):
+    """Random directions, which keep distances up to a factor."""
+
+    components: Annotated[int, Field(ge=1, le=2048)] = 64
+    """How many."""
+
+
+class Reduction(ApiModel):
+    """Fewer numbers for each row before the test, learnt from the reference alone."""
+
+    pca: PrincipalComponents | None = None
+    """Principal components: when columns hang together."""
+    random_projection: RandomProjection | None = None
+    """Random directions: when there are very many columns, or long lists such as embeddings."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("pca", "randomProjection"),)
+
+
+Permutations = Annotated[int, Field(ge=19, le=10_000)]
+"""The smallest p-value is 1 in so many and one."""
+
+
+class MaximumMeanDiscrepancy(ApiModel):
+    """Distance of the means in the space of a Gaussian kernel: sees any difference, shifts and shapes and relations."""
+
+    permutations: Permutations = 200
+    """Exchanges of rows between then and now that give the p-value (1 + k) / (permutations + 1)."""
+    bandwidths: Annotated[
+        list[Annotated[float, Field(ge=0.01, le=100)]],
+        Field(min_length=1, max_length=8, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = [1.0]
+    """Of the kernel, in medians of the reference's distances; the kernel is the mean over them. Smaller ones see finer
+    differences."""
+    reduce: Reduction | None = None
+    """Fewer numbers for each row before the test."""
+
+
+class EnergyDistance(ApiModel):
+    """Difference of the mean distances between and within both sides: has no bandwidth to choose."""
+
+    permutations: Permutations = 200
+    """Exchanges of rows between then and now that give the p-value (1 + k) / (permutations + 1)."""
+    reduce: Reduction | None = None
+    """Fewer numbers for each row before the test."""
+
+
+class DomainClassifier(ApiModel):
+    """How well boosted trees can tell then from now (AUC), and by which columns."""
+
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+    """Parts of the rows: each is judged by trees that were fitted on the others."""
+
+
+class PcaReconstruction(ApiModel):
+    """Do rows still lie where the reference's principal components say? Sees broken relations between columns."""
+
+    components: Annotated[int, Field(ge=1, le=512)] | None = None
+    """How many; excludes variance."""
+    variance: Annotated[float, Field(ge=0.1, le=0.99)] | None = None
+    """As many components as explain this share of the reference's variance. Left out without components: 0.65."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (at_most_one("components", "variance"),)
+
+
+_PERMUTED = ("maximumMeanDiscrepancy", "energyDistance")
+
+
+def _can_fall_below(member: str) -> str:
+    permutations = f"self.{member}.permutations"
+    return (
+        f"!has(self.{member}) || !has(self.alpha) || !has({permutations}) || "
+        f"self.alpha * double({permutations} + 1) > 1.0"
+    )
+
+
+class MultivariateTest(ApiModel):
+    """One test of all columns at once. The window drifted if p is below alpha and the effect reaches minEffect."""
+
+    maximum_mean_discrepancy: MaximumMeanDiscrepancy | None = None
+    """Distance of the means in a kernel's space: the most powerful, and the default choice."""
+    energy_distance: EnergyDistance | None = None
+    """Difference of mean distances: nothing to choose."""
+    domain_classifier: DomainClassifier | None = None
+    """How well a classifier tells then from now: names the columns that tell."""
+    pca_reconstruction: PcaReconstruction | None = None
+    """Error of reconstruction from principal components: cheap, for broken relations."""
+    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    """Significance level."""
+    min_effect: Share = 0.01
+    """Smallest effect that counts, 0: nothing tells then from now, 1: everything does."""
+    spans: Annotated[int, Field(ge=2, le=10_000)] | None = None
+    """Spans of consecutive rows that the window is cut into; whole spans are taken for independent, not rows, since
+    rows resemble their neighbours in time. Left out: as long as rows of the reference are found to do so."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        exactly_one("maximumMeanDiscrepancy", "energyDistance", "domainClassifier", "pcaReconstruction"),
+        Rule(
+            cel=" && ".join(f"({_can_fall_below(member)})" for member in _PERMUTED),
+            message="permutations must exceed 1 / alpha - 1, or no p-value can be below alpha",
+            holds=lambda test: all(
+                permuted is None or test.alpha * (permuted.permutations + 1) > 1.0
+                for permuted in (test.maximum_mean_discrepancy, test.energy_distance)
+            ),
+        ),
+    )
