@@ -14,8 +14,8 @@ from typing import Any
 
 from leeboard.api.modeldeployment import ModelDeployment, ModelDeploymentStatus, RegistryWrite
 from leeboard.contract import tags
-from leeboard.contract.jobs import FitDetectorReport, JobOutcome
-from leeboard.contract.registry import ModelVersion, RegisteredModel
+from leeboard.contract.jobs import FitDetectorReport, JobOutcome, JobReport, VerifyReport
+from leeboard.contract.registry import ModelVersion, RegisteredModel, ReportedRun
 from leeboard.control.clock import iso
 from leeboard.control.steps import (
     Apply,
@@ -125,7 +125,7 @@ class PlayedDeployment:
     route: dict[str, Any] | None = None
     runtimes: set[str] = field(default_factory=set)
     jobs: list[dict[str, Any]] = field(default_factory=list)
-    reports: dict[str, FitDetectorReport] = field(default_factory=dict)
+    reports: dict[str, ReportedRun] = field(default_factory=dict)
     events: list[EmitEvent] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
     """Arms that have answered a real prediction while they were rolled out."""
@@ -160,9 +160,18 @@ class PlayedDeployment:
 
     def fit(self, uri: str = "mlflow-artifacts:/1/r/artifacts/detector", **more: Any) -> None:
         """Let the newest detector job end with a report."""
+        self._answer(FitDetectorReport, detector_uri=uri, **more)
+
+    def verify(self, message: str = "accuracy is 0.9, at least 0.8 is asked for", **more: Any) -> None:
+        """Let the newest job, a verification, end with a report."""
+        self._answer(VerifyReport, message=message, **({"passed": True} | more))
+
+    def _answer(self, kind: type[JobReport], **more: Any) -> None:
         request = self.jobs[-1]["metadata"]["annotations"]["leeboard.dev/request"]
-        outcome = more.pop("outcome", JobOutcome.MEASURED)
-        self.reports[request] = FitDetectorReport(request_hash=request, outcome=outcome, detector_uri=uri, **more)
+        report = kind(**({"request_hash": request, "outcome": JobOutcome.MEASURED} | more))
+        self.reports[request] = ReportedRun(
+            f"run-{request[:6]}", report, f"mlflow-artifacts:/1/{request[:6]}/report.html"
+        )
         self.jobs[-1]["status"] = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
 
     def arm_of(self, version: str) -> PlayedArm:
@@ -232,7 +241,7 @@ class PlayedDeployment:
             else {version: f"mlflow-artifacts:/1/m-{version}/artifacts" for version in asked.versions},
             reports={
                 request.request_hash: self.reports[request.request_hash]
-                for request in asked.detectors
+                for request in asked.requests
                 if request.request_hash in self.reports
             },
             proofs=dict.fromkeys(asked.proofs, "" if self.arms_answer else "it answers 503"),

@@ -40,6 +40,15 @@ def at_most_one(*members: str) -> Rule:
     )
 
 
+def at_least_one(*members: str) -> Rule:
+    """Demand at least one of the named optional members (their JSON names)."""
+    return Rule(
+        cel=" || ".join(f"has(self.{member})" for member in members),
+        message=f"set at least one of: {', '.join(members)}",
+        holds=lambda model: bool(model.members_set(*members)),
+    )
+
+
 class ApiModel(BaseModel):
     """A piece of a manifest. Field docstrings become the text of `kubectl explain`."""
 

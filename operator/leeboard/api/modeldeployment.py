@@ -21,6 +21,7 @@ from leeboard.api.shared import (
     Text,
     Timestamp,
 )
+from leeboard.api.verification import Verification
 
 KIND = "ModelDeployment"
 
@@ -62,13 +63,15 @@ class ModelDeploymentSpec(ApiModel):
     """How the model refuses what it cannot know; left out: every request is answered."""
     logging: Logging = Logging()
     """What of the traffic is logged."""
+    verification: Verification | None = None
+    """Before a version gets any traffic, a labelled test pack is sent through its arm; left out: none is."""
     rollout: Rollout = Rollout()
     """How a new version comes in: each stage in order, watched by the analysis, then promoted and baked.
     Durations are one number and one unit: 90s, 10m, 6h, 14d."""
     routing: Routing = Routing()
     """Where requests come in."""
     job: JobTemplate = JobTemplate()
-    """How the job runs that fits the detector."""
+    """How the jobs run that fit the detector and examine a candidate."""
     suspend: bool = False
     """Start and advance nothing; rollback for health goes on."""
 
@@ -132,8 +135,8 @@ class FrozenStable(ApiModel):
     """The stable version's value."""
 
 
-class DetectorJob(ApiModel):
-    """The job under way that fits a detector."""
+class JobUnderWay(ApiModel):
+    """A job that was asked for."""
 
     ray_job: Text
     """Name of the RayJob."""
@@ -151,6 +154,19 @@ class DetectorJob(ApiModel):
     """Whether no further attempt is made unless a person asks."""
     message: Message = ""
     """Why the last attempt failed."""
+
+
+class Examination(ApiModel):
+    """What a job found about the candidate."""
+
+    request_hash: Annotated[str, Field(max_length=64)]
+    """Hash of the request document."""
+    report_uri: Annotated[str, Field(max_length=1024)]
+    """Where people read the report."""
+    run_id: Annotated[str, Field(max_length=64)]
+    """MLflow run with the report."""
+    message: Message
+    """What it found, in a sentence."""
 
 
 class RolloutPhase(StrEnum):
@@ -193,6 +209,10 @@ class RolloutStatus(ApiModel):
     """Stable values at the last step."""
     previous: CandidateStatus | None = None
     """During the bake: the version that served before."""
+    job: JobUnderWay | None = None
+    """The job that examines the candidate."""
+    verification: Examination | None = None
+    """What the test pack showed; only a candidate that passed has it."""
     emergency_return: bool = False
     """Whether this returns to a version that was promoted before: no stages, no bake."""
 
@@ -294,7 +314,7 @@ class ModelDeploymentStatus(ApiModel):
     """Old arms that wait for their end."""
     proven_arms: Annotated[list[Text], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"})] = []
     """Arms that were rolled out and have answered a real prediction; only they may get traffic."""
-    detector_job: DetectorJob | None = None
+    detector_job: JobUnderWay | None = None
     """The job that fits a detector."""
     handled_actions: Annotated[
         list[HandledAction], Field(max_length=8, json_schema_extra={"listMapKeys": ["name"]})

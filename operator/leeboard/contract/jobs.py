@@ -12,6 +12,7 @@ from leeboard.api.outofdistribution import Calibration, Detector, DetectorInput
 from leeboard.api.retrainpolicy import FiredTrigger, Replay
 from leeboard.api.shared import DatasetRef
 from leeboard.api.training import Evaluation, Trainer
+from leeboard.api.verification import VerificationMetric
 from leeboard.contract.documents import Document, short_hash
 
 REQUEST_VARIABLE = "LEEBOARD_REQUEST"
@@ -150,6 +151,34 @@ class RetrainRequest(JobRequest):
     """Older rows that a warm start learns again; none: none."""
     trainer: Trainer
     evaluation: Evaluation
+
+
+class ArmAddress(Document):
+    """An arm, and where it answers."""
+
+    arm: str
+    version: str
+    address: str
+    """http://host[:port] inside the cluster."""
+
+
+class VerifyRequest(JobRequest):
+    """Send a labelled test pack through a deployed arm, and through the stable version's."""
+
+    kind: Literal["verify"] = "verify"
+    rollout_start_time: str
+    """When the rollout began, RFC 3339: each rollout is verified anew."""
+    rollout_attempt: int
+    """Number of the rollout, one more when a person asks to try again."""
+    candidate: ArmAddress
+    stable: ArmAddress | None = None
+    """None: this is the first version."""
+    protocol: Literal["v1", "v2"]
+    """In which the arms are asked."""
+    dataset: DatasetRef
+    """The test pack; names its label column."""
+    metrics: tuple[VerificationMetric, ...]
+    max_rows: int
 
 
 class JobOutcome(StrEnum):
@@ -400,13 +429,71 @@ class RetrainReport(JobReport):
     """Rows left out of the holdout because the champion may have learnt from them."""
 
 
+class VerifiedMetric(Document):
+    """One metric of a verification."""
+
+    name: str
+    verdict: GateVerdict
+    candidate: float | None = None
+    stable: float | None = None
+    bound: float | None = None
+    message: str = ""
+
+
+class Milliseconds(Document):
+    """How long requests took."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class DifferentRow(Document):
+    """A row that both versions answered differently."""
+
+    row: int
+    """Number of the row, from 0."""
+    label: str
+    candidate: str
+    stable: str
+
+
+class VerifyReport(JobReport):
+    """What a deployed arm made of the test pack."""
+
+    kind: Literal["verify"] = "verify"
+    passed: bool = False
+    """Whether every row was answered and all metrics passed."""
+    version: str = ""
+    stable_version: str = ""
+    """Empty: there is none."""
+    rows: int = 0
+    """Labelled rows that were sent."""
+    compared_rows: int = 0
+    """Rows that were answered by both, on which metrics stand."""
+    refused_rows: int = 0
+    """Rows that the candidate refused as out of distribution."""
+    failed_rows: int = 0
+    """Rows that the candidate failed to answer."""
+    metrics: tuple[VerifiedMetric, ...] = ()
+    different_rows: int = 0
+    """Compared rows that both answered differently."""
+    examples: tuple[DifferentRow, ...] = ()
+    """Some of them."""
+    latency: Milliseconds | None = None
+    """The candidate's, per request of some rows."""
+    stable_latency: Milliseconds | None = None
+
+
 REQUEST_BY_KIND: dict[str, type[JobRequest]] = {
     "fit-detector": FitDetectorRequest,
     "drift": DriftRequest,
     "retrain": RetrainRequest,
+    "verify": VerifyRequest,
 }
 REPORT_BY_KIND: dict[str, type[JobReport]] = {
     "fit-detector": FitDetectorReport,
     "drift": DriftReport,
     "retrain": RetrainReport,
+    "verify": VerifyReport,
 }

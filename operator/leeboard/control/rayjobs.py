@@ -11,14 +11,12 @@ import yaml
 
 from leeboard.api.base import seconds
 from leeboard.api.shared import JobTemplate, ObjectMeta, RayClusterShape
-from leeboard.contract.jobs import REQUEST_VARIABLE, DriftRequest, FitDetectorRequest, RetrainRequest
+from leeboard.contract.jobs import REQUEST_VARIABLE, JobRequest
 from leeboard.contract.serving import ENV_TRACKING_URI
 from leeboard.control import children
 from leeboard.control.clock import instant
 from leeboard.control.conditions import cut
 from leeboard.settings import Settings
-
-Request = FitDetectorRequest | DriftRequest | RetrainRequest
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
@@ -43,7 +41,7 @@ def ray_job(
     owner: ObjectMeta,
     labels: Mapping[str, str],
     template: JobTemplate,
-    request: Request,
+    request: JobRequest,
     settings: Settings,
     packages: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -98,7 +96,7 @@ def _selector(template: JobTemplate, settings: Settings) -> dict[str, str]:
     return {} if own_needs else dict(settings.cluster_selector)
 
 
-def _environment(request: Request, settings: Settings) -> dict[str, str]:
+def _environment(request: JobRequest, settings: Settings) -> dict[str, str]:
     return {
         **_IMPATIENCE,
         **settings.passed_environment,

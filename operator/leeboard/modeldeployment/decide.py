@@ -18,6 +18,7 @@ from leeboard.modeldeployment import (
     status,
     stepping,
     upkeep,
+    verification,
 )
 from leeboard.modeldeployment.seen import Seen
 from leeboard.modeldeployment.view import Decision, View
@@ -44,6 +45,7 @@ CHAIN: tuple[Check, ...] = (
     starting.check_start,
     preparing.check_arm,
     preparing.check_proof,
+    verification.check_verified,
     preparing.check_ready,
     stepping.check_stages,
     stepping.check_promoted,

@@ -73,10 +73,15 @@ def _proven(seen: Seen, status: ModelDeploymentStatus) -> ModelDeploymentStatus:
 
 
 def _job_seen(seen: Seen, status: ModelDeploymentStatus) -> ModelDeploymentStatus:
-    job = status.detector_job
-    if job is None or job.observed or all(raw["metadata"]["name"] != job.ray_job for raw in seen.jobs):
-        return status
-    return status.model_copy(update={"detector_job": job.model_copy(update={"observed": True})})
+    there = {raw["metadata"]["name"] for raw in seen.jobs}
+    update: dict[str, object] = {}
+    if (job := status.detector_job) is not None and not job.observed and job.ray_job in there:
+        update["detector_job"] = job.model_copy(update={"observed": True})
+    rollout = status.rollout
+    if rollout is not None and (job := rollout.job) is not None and not job.observed and job.ray_job in there:
+        seen_job = job.model_copy(update={"observed": True})
+        update["rollout"] = rollout.model_copy(update={"job": seen_job})
+    return status.model_copy(update=update)
 
 
 def _resumed(seen: Seen, status: ModelDeploymentStatus) -> ModelDeploymentStatus:

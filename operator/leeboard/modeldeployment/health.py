@@ -140,7 +140,14 @@ def _obstacle(view: View) -> str:
         arm = view.arm(view.incoming)
         if arm is None:
             return f"the arm {view.incoming} is not there"
-        return arms.explain(arm) if not arm.rolled_out else f"the arm {arm.name} answered no prediction"
+        if not arm.rolled_out:
+            return arms.explain(arm)
+        if arm.name not in view.status.proven_arms:
+            return f"the arm {arm.name} answered no prediction"
+        job = rollout.job if rollout is not None else None
+        return (
+            f"it was not verified: {job.message or f'the RayJob {job.ray_job} did not end'}" if job else "it is ready"
+        )
     if rollout is not None and rollout.step_start_time is None:
         return routes.explain(view.seen.route, view.gateway)
     lacking = analysis.lacking(view.subject.spec.rollout.analysis.metrics, rollout.analysis if rollout else ())

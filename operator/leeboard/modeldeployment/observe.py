@@ -7,7 +7,7 @@ from typing import Any
 from leeboard import __version__
 from leeboard.api.errors import TransientError
 from leeboard.api.modeldeployment import ModelDeployment
-from leeboard.contract.jobs import FitDetectorReport, FitDetectorRequest
+from leeboard.contract.registry import ReportedRun
 from leeboard.control import names
 from leeboard.control.kinds import KINDS
 from leeboard.control.world import Metrics, World
@@ -75,15 +75,15 @@ def _look_at_arm(service: Mapping[str, Any], owner_uid: str, world: World) -> Ar
 async def _answer(seen: Seen, questions: Questions, world: World) -> Seen:
     model = seen.subject.spec.model.name
     uris: dict[str, str] = {}
-    reports: dict[str, FitDetectorReport] = {}
+    reports: dict[str, ReportedRun] = {}
     registry = seen.registry
     try:
         for version in questions.versions:
             uris[version] = await world.registry.download_uri(model, version)
-        for request in questions.detectors:
-            report = await _find_report(request, world)
-            if report is not None:
-                reports[request.request_hash] = report
+        for request in questions.requests:
+            found = await world.registry.report(request.experiment, request.request_hash, request.kind)
+            if found is not None:
+                reports[request.request_hash] = found
     except TransientError as error:
         registry = RegistrySeen(problem=str(error), reason=error.reason)
     return replace(
@@ -94,11 +94,6 @@ async def _answer(seen: Seen, questions: Questions, world: World) -> Seen:
         proofs={arm: await _prove(seen.subject, arm, version, world) for arm, version in questions.proofs.items()},
         readings=await measure(questions.measurements, world.metrics),
     )
-
-
-async def _find_report(request: FitDetectorRequest, world: World) -> FitDetectorReport | None:
-    found = await world.registry.report(request.experiment, request.request_hash, request.kind)
-    return found.report if found is not None and isinstance(found.report, FitDetectorReport) else None
 
 
 async def _prove(subject: ModelDeployment, arm: str, version: str, world: World) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from leeboard.api.errors import SpecError
-from leeboard.api.modeldeployment import DetectorJob
+from leeboard.api.modeldeployment import JobUnderWay
 from leeboard.control.conditions import RECONCILING, STALLED
 from leeboard.control.steps import Create, Step
 from leeboard.modeldeployment import detector, manifests
@@ -20,7 +20,7 @@ class Provision:
 
     standing: Standing | None = None
     steps: tuple[Step, ...] = ()
-    job: DetectorJob | None = None
+    job: JobUnderWay | None = None
     """The detector's job as it stands in status from now on."""
     look: float | None = None
 

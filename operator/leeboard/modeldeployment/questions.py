@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from leeboard.contract.jobs import FitDetectorRequest
-from leeboard.modeldeployment import detector, facts, queries
+from leeboard.contract.jobs import JobRequest
+from leeboard.modeldeployment import detector, facts, queries, verification
 from leeboard.modeldeployment.seen import Seen
 
 
@@ -14,7 +14,7 @@ class Questions:
 
     versions: tuple[str, ...] = ()
     """Versions whose arm has to be made: where do their files lie?"""
-    detectors: tuple[FitDetectorRequest, ...] = ()
+    requests: tuple[JobRequest, ...] = ()
     """Requests whose finished report is looked for."""
     proofs: Mapping[str, str] = field(default_factory=dict)
     """Version by arm that has to answer one real prediction."""
@@ -30,7 +30,8 @@ def ask(seen: Seen) -> Questions:
     missing = tuple(
         sorted({entry.version for entry in served if entry.arm not in seen.arms and _known(seen, entry.version)})
     )
-    requests = [detector.request(seen, version) for version in missing]
+    requests: list[JobRequest | None] = [detector.request(seen, version) for version in missing]
+    requests.append(verification.awaited(view))
     unproven = {
         entry.arm: entry.version
         for entry in served
@@ -45,7 +46,7 @@ def ask(seen: Seen) -> Questions:
         }
     return Questions(
         versions=missing,
-        detectors=tuple(request for request in requests if request is not None),
+        requests=tuple(request for request in requests if request is not None),
         proofs=unproven,
         measurements=measurements,
     )

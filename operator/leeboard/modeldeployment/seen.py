@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from leeboard.api.modeldeployment import ModelDeployment
-from leeboard.contract.jobs import FitDetectorReport
-from leeboard.contract.registry import RegisteredModel
+from leeboard.contract.registry import RegisteredModel, ReportedRun
 from leeboard.settings import Settings
 
 
@@ -135,7 +134,7 @@ class Seen:
     """RayJobs of this object."""
     uris: Mapping[str, str] = field(default_factory=dict)
     """By version: where its files are fetched from."""
-    reports: Mapping[str, FitDetectorReport] = field(default_factory=dict)
+    reports: Mapping[str, ReportedRun] = field(default_factory=dict)
     """By request hash: the finished report."""
     proofs: Mapping[str, str] = field(default_factory=dict)
     """By arm: what one real prediction through it brought; empty: it was answered."""

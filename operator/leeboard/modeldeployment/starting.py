@@ -22,7 +22,7 @@ def check_retry(view: View) -> Decision | None:
     if any(entry.version == version for entry in status.rejected_versions):
         kept = [entry for entry in status.rejected_versions if entry.version != version]
         update = {"rejected_versions": kept, "pending_registry_writes": transitions.ask_again(view, version)}
-    elif status.detector_job is not None and status.detector_job.failed and version in _prepared(status):
+    elif _has_failed_job(status) and version in _prepared(status):
         # Another number makes other names for the jobs.
         update = {"detector_job": None, "attempts": status.attempts + 1, "rollout": _anew(view)}
     else:
@@ -35,6 +35,11 @@ def check_retry(view: View) -> Decision | None:
     )
 
 
+def _has_failed_job(status: ModelDeploymentStatus) -> bool:
+    jobs = (status.detector_job, status.rollout.job if status.rollout else None)
+    return any(job is not None and job.failed for job in jobs)
+
+
 def _prepared(status: ModelDeploymentStatus) -> set[str]:
     return {entry.version for entry in (status.candidate, status.stable) if entry is not None}
 
@@ -42,7 +47,8 @@ def _prepared(status: ModelDeploymentStatus) -> set[str]:
 def _anew(view: View) -> RolloutStatus | None:
     if view.rollout is None:
         return None
-    return view.rollout.model_copy(update={"attempt": view.status.attempts + 1, "last_advance_time": iso(view.now)})
+    anew = {"attempt": view.status.attempts + 1, "job": None, "last_advance_time": iso(view.now)}
+    return view.rollout.model_copy(update=anew)
 
 
 def check_stable_arm(view: View) -> Decision | None:

@@ -75,8 +75,8 @@ def delete_steps(after: View) -> tuple[Step, ...]:
         and (arm := after.arm(entry.arm)) is not None
         and not routed.get(arm.name)
     ]
-    job = after.status.detector_job
-    return (*arms, *attempts.surplus(after.seen.jobs, {job.ray_job} if job else set()))
+    jobs = (after.status.detector_job, after.rollout.job if after.rollout else None)
+    return (*arms, *attempts.surplus(after.seen.jobs, {job.ray_job for job in jobs if job is not None}))
 
 
 def look(after: View, decision: Decision, writes: Sequence[RegistryWrite]) -> Look:

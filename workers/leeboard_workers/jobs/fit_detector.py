@@ -4,11 +4,9 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-import mlflow
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
 from leeboard.api.outofdistribution import Calibration, DetectorInput
@@ -17,7 +15,7 @@ from leeboard.contract.jobs import ExpectedDetection, FitDetectorReport, FitDete
 from leeboard_workers.data.datasets import DatasetError, read_dataset, sample_rows
 from leeboard_workers.data.encoding.arrow import as_columns
 from leeboard_workers.jobs.frame import Desk
-from leeboard_workers.jobs.models import LoadedModel, ModelError, Version, find_version, load
+from leeboard_workers.jobs.models import LoadedModel, ModelError, Version, find_version, load, signature_inputs
 from leeboard_workers.jobs.tracking import TrackedRun
 from leeboard_workers.ood.calibrate import TooFewRowsError
 from leeboard_workers.ood.fitted import FittedDetector
@@ -106,7 +104,7 @@ def _fitted(request: FitDetectorRequest, desk: Desk, version: Version, reference
     labels = _labels(rows, reference)
     try:
         if request.input is DetectorInput.INSTANCES:
-            return fit_on_rows(wish, _features(rows, reference, _inputs(desk, version)), labels)
+            return fit_on_rows(wish, _features(rows, reference, signature_inputs(desk.run.client, version)), labels)
         loaded = load(desk.run.client, request.model_name, request.version)
         return _fit_on_outputs(wish, request, loaded, _features(rows, reference, list(loaded.features)), labels)
     except (DatasetError, ModelError, TooFewRowsError):
@@ -122,19 +120,6 @@ def _labels(rows: pa.Table, reference: DatasetRef) -> pa.ChunkedArray | None:
     if name not in rows.column_names:
         raise DatasetError(f"the reference {reference.uri} lacks its label column {name!r}")
     return rows[name]
-
-
-def _inputs(desk: Desk, version: Version) -> list[str]:
-    """Return the columns of the model's signature; none without one. Only its description is fetched."""
-    mlflow.set_tracking_uri(desk.run.client.tracking_uri)
-    try:
-        signature = mlflow.models.get_model_info(f"models:/{version.name}/{version.number}").signature
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        raise ModelError(f"version {version.number} of {version.name} holds no MLflow model: {error}") from error
-    inputs = signature.inputs if signature is not None else None
-    return list(inputs.input_names()) if inputs is not None and inputs.has_input_names() else []
 
 
 def _features(rows: pa.Table, reference: DatasetRef, names: list[str]) -> pa.Table:

@@ -18,6 +18,7 @@ from leeboard.contract.jobs import (
     JobReport,
     JobRequest,
     RetrainReport,
+    VerifyReport,
 )
 from leeboard_workers.jobs.cluster import Cluster
 from leeboard_workers.jobs.tracking import LostRunError, TrackedRun, claim
@@ -128,6 +129,9 @@ def _numbers_of(report: JobReport) -> Mapping[str, float]:
         champion = {f"champion/{name}": value for name, value in report.champion_metrics.items()}
         rows = {"train_rows": float(report.train_rows), "holdout_rows": float(report.holdout_rows)}
         return {**report.metrics, **champion, **rows}
+    if isinstance(report, VerifyReport):
+        stable = {f"stable/{one.name}": one.stable for one in report.metrics if one.stable is not None}
+        return {one.name: one.candidate for one in report.metrics if one.candidate is not None} | stable
     if isinstance(report, FitDetectorReport) and report.threshold is not None:
         rows = {"threshold": report.threshold, "reference_rows": float(report.reference_rows)}
         own = [row for row in report.expected or () if row.flagged is not None]

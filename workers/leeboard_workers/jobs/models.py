@@ -103,6 +103,23 @@ def find_version(client: MlflowClient, name: str, number: str) -> Version:
     return Version(name, str(number), dict(found.tags), datetime.fromtimestamp(found.creation_timestamp / 1000, UTC))
 
 
+def signature_inputs(client: MlflowClient, version: Version) -> list[str]:
+    """Return the columns of a version's signature; none without one. Only its description is fetched.
+
+    Raises:
+        ModelError: the version holds no MLflow model.
+    """
+    mlflow.set_tracking_uri(client.tracking_uri)
+    try:
+        signature = mlflow.models.get_model_info(f"models:/{version.name}/{version.number}").signature
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise ModelError(f"version {version.number} of {version.name} holds no MLflow model: {error}") from error
+    inputs = signature.inputs if signature is not None else None
+    return list(inputs.input_names()) if inputs is not None and inputs.has_input_names() else []
+
+
 def load(client: MlflowClient, name: str, number: str) -> LoadedModel:
     """Load a version.
 

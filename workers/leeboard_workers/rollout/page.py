@@ -1,0 +1,22 @@
+"""The pages about a rollout that people open."""
+
+from leeboard.contract.jobs import GateVerdict, JobOutcome, VerifyReport, VerifyRequest
+from leeboard_workers.drift.page import render
+
+_ROOM = "leeboard_workers.rollout"
+
+
+def verification(report: VerifyReport, request: VerifyRequest, run_id: str) -> str:
+    """Return the page about a verification."""
+    verdict = GateVerdict.PASSED if report.passed else GateVerdict.FAILED
+    measured = report.outcome is JobOutcome.MEASURED
+    return render(
+        _ROOM,
+        "verify.html.j2",
+        report=report,
+        request=request,
+        run_id=run_id,
+        verdict=verdict.value if measured else report.outcome.value,
+        headline=report.message[0].upper() + report.message[1:] + ".",
+        title=f"Verification of {request.model_deployment}",
+    )
