@@ -92,6 +92,7 @@ def _joint(**test: Any) -> list[dict[str, Any]]:
 AGE = {"name": "age", "time": {"maxAge": "7d"}}
 PARTIAL = {"builtin": {"partialFit": {}}, "warmStart": "Champion"}
 AUC = {"name": "better", "metric": "roc_auc", "min": 0.7}
+PACK = {"dataset": {"uri": "/pack", "labelColumn": "late"}, "metrics": [{"name": "accuracy", "min": 0.8}]}
 
 MODEL_DEPLOYMENTS = [
     _good(M, "the smallest deployment"),
@@ -184,6 +185,14 @@ MODEL_DEPLOYMENTS = [
     _bad(M, "too many host names", spec={"routing.hostnames": [f"h{i}.com" for i in range(17)]}),
     _good(M, "a gateway", spec={"routing.gatewayRef": {"name": "public", "namespace": "edge"}}),
     _bad(M, "a gateway without a name", spec={"routing.gatewayRef": {"namespace": "edge"}}),
+    # verification
+    _good(M, "a test pack", spec={"verification": PACK}),
+    _good(M, "a test pack with both bounds", spec={"verification": {**PACK, "metrics": [{"name": "mae", "min": 3, "maxDropFromStable": 0}]}}),
+    _bad(M, "a test pack without labels", spec={"verification": {**PACK, "dataset": {"uri": "/pack"}}}, says="a test pack has labels"),
+    _bad(M, "a test pack without metrics", spec={"verification": {**PACK, "metrics": []}}),
+    _bad(M, "a metric of a test pack without a bound", spec={"verification": {**PACK, "metrics": [{"name": "accuracy"}]}}, says="at least one of: min"),
+    _bad(M, "a metric that does not exist", spec={"verification": {**PACK, "metrics": [{"name": "precision", "min": 0}]}}),
+    _bad(M, "the same metric twice", spec={"verification": {**PACK, "metrics": [{"name": "f1", "min": 0.1}] * 2}}),
     # rollout
     _good(M, "steps that grow", spec={STAGES: [_canary(1, 50, 99)]}),
     _bad(M, "steps that shrink", spec={STAGES: [_canary(50, 10)]}, says="weights must grow"),
