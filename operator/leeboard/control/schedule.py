@@ -85,12 +85,13 @@ def _cron(schedule: Schedule, start: datetime, *, reverse: bool) -> datetime:
     cron = schedule.cron or ""
     zone = _zone(schedule)
     try:
-        tick = next(CronSim(cron, start.astimezone(zone), reverse=reverse))
+        ticks = (tick.astimezone(UTC) for tick in CronSim(cron, start.astimezone(zone), reverse=reverse))
+        # Within the hour that a clock repeats, CronSim may name a tick of its first run from a start in its second.
+        return next(tick for tick in ticks if (tick < start if reverse else tick > start))
     except CronSimError as error:
         raise SpecError(f"the cron expression {cron!r} cannot be read: {error}", "InvalidSchedule") from None
     except StopIteration:
         raise SpecError(f"the cron expression {cron!r} never strikes", "InvalidSchedule") from None
-    return tick.astimezone(UTC)
 
 
 def _zone(schedule: Schedule) -> tzinfo:
