@@ -1,8 +1,10 @@
 """The command line, and sentences about errors."""
 
+import re
+
 import pytest
 
-from leeboard.contract.jobs import REQUEST_VARIABLE
+from leeboard.contract.jobs import REQUEST_BY_KIND, REQUEST_VARIABLE
 from leeboard_workers.jobs import main
 from leeboard_workers.jobs.frame import sentence
 from leeboard_workers.retrain import TrainingError
@@ -10,7 +12,7 @@ from leeboard_workers.retrain import TrainingError
 
 @pytest.mark.parametrize("arguments", [[], ["polish"], ["drift", "retrain"]])
 def test_the_usage_names_the_jobs(arguments: list[str]):
-    with pytest.raises(ValueError, match=r"usage: leeboard-worker <fit-detector\|drift\|retrain>"):
+    with pytest.raises(ValueError, match=re.escape(f"usage: leeboard-worker <{'|'.join(REQUEST_BY_KIND)}>")):
         main.read_request(arguments)
 
 
