@@ -14,7 +14,7 @@ from typing import Any
 
 from leeboard.api.modeldeployment import ModelDeployment, ModelDeploymentStatus, RegistryWrite
 from leeboard.contract import tags
-from leeboard.contract.jobs import FitDetectorReport, JobOutcome, JobReport, VerifyReport
+from leeboard.contract.jobs import CompareReport, FitDetectorReport, JobOutcome, JobReport, LogTables, VerifyReport
 from leeboard.contract.registry import ModelVersion, RegisteredModel, ReportedRun
 from leeboard.control.clock import iso
 from leeboard.control.steps import (
@@ -31,7 +31,7 @@ from leeboard.control.steps import (
     WriteRegistry,
 )
 from leeboard.modeldeployment import decide, status
-from leeboard.modeldeployment.questions import ask
+from leeboard.modeldeployment.questions import ask, wants_log
 from leeboard.modeldeployment.route import read_route
 from leeboard.modeldeployment.seen import ArmSeen, DeploymentSeen, Reading, RegistrySeen, Seen
 from leeboard.settings import Settings
@@ -106,7 +106,7 @@ class PlayedDeployment:
     status: dict[str, Any] = field(default_factory=dict)
     generation: int = 1
     now: datetime = START
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = field(default_factory=lambda: Settings(collector_url="http://collector"))
     # neighbours
     model: RegisteredModel | None = field(default_factory=lambda: RegisteredModel(MODEL))
     registry_away: bool = False
@@ -114,6 +114,10 @@ class PlayedDeployment:
     prometheus: str = ""
     """Empty: it answers; `away`; or an error of the query."""
     answers: dict[str, float | None] = field(default_factory=lambda: dict(GOOD))
+    log: LogTables | None = field(
+        default_factory=lambda: LogTables(predictions="/log/predictions", labels="/log/labels")
+    )
+    """None: the collector is away."""
     gateway_follows: bool = True
     arms_start: bool = True
     """Whether new arms get ready at once."""
@@ -165,6 +169,10 @@ class PlayedDeployment:
     def verify(self, message: str = "accuracy is 0.9, at least 0.8 is asked for", **more: Any) -> None:
         """Let the newest job, a verification, end with a report."""
         self._answer(VerifyReport, message=message, **({"passed": True} | more))
+
+    def compare(self, message: str = "versions agree on 99.00% of 2000 rows", **more: Any) -> None:
+        """Let the newest job, a comparison, end with a report."""
+        self._answer(CompareReport, message=message, **({"passed": True} | more))
 
     def _answer(self, kind: type[JobReport], **more: Any) -> None:
         request = self.jobs[-1]["metadata"]["annotations"]["leeboard.dev/request"]
@@ -231,6 +239,9 @@ class PlayedDeployment:
             runtime_exists="leeboard-mlflow-0-1-0" in self.runtimes,
             jobs=tuple(copy.deepcopy(self.jobs)),
         )
+        if wants_log(seen):
+            why = "" if self.log is not None else "the collector does not answer"
+            seen = replace(seen, log=self.log, log_problem=why)
         asked = ask(seen)
         if self.arms_answer:
             self.answered |= set(asked.proofs)

@@ -50,6 +50,9 @@ class Routing(ApiModel):
         | None
     ) = None
     """Host names; left out: <name>.<namespace>.<domain of the settings>."""
+    version_header: bool = False
+    """Whether a request with the header `x-leeboard-version: <n>` goes to that version's arm, whatever its weight; a
+    candidate's once it has passed verification."""
 
 
 class ModelDeploymentSpec(ApiModel):
@@ -213,6 +216,12 @@ class RolloutStatus(ApiModel):
     """The job that examines the candidate."""
     verification: Examination | None = None
     """What the test pack showed; only a candidate that passed has it."""
+    comparison: Examination | None = None
+    """How its answers in the shadow compare with the stable version's."""
+    comparisons: Annotated[int, Field(ge=0)] = 0
+    """Comparisons of this step that had too few rows."""
+    approval_wanted_time: Timestamp | None = None
+    """Since when it waits for a person's approval; the progress deadline does not count then."""
     emergency_return: bool = False
     """Whether this returns to a version that was promoted before: no stages, no bake."""
 
@@ -291,6 +300,8 @@ class Retiring(ApiModel):
     """Its InferenceService."""
     delete_time: Timestamp
     """When it goes."""
+    served: bool = True
+    """Whether it has had a share of the traffic: the rows of one that only got copies never count."""
 
 
 class ModelDeploymentStatus(ApiModel):

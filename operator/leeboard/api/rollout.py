@@ -1,11 +1,12 @@
 """How a new version comes in: stages, analysis, promotion, bake."""
 
+from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from leeboard.api.analysis import Analysis
-from leeboard.api.base import ApiModel, Duration, ElementName, Rule, cel_seconds, exactly_one, seconds
+from leeboard.api.base import ApiModel, Duration, ElementName, Rule, Share, cel_seconds, exactly_one, seconds
 
 
 class CanaryStep(ApiModel):
@@ -38,15 +39,40 @@ class Canary(ApiModel):
     )
 
 
+class Shadow(ApiModel):
+    """The candidate gets a copy of the traffic; nobody sees its answers, and they are compared row by row."""
+
+    percent: Annotated[int, Field(ge=1, le=100)] = 100
+    """Percent of the requests that are copied."""
+    duration: Duration = "1h"
+    """At least so long."""
+    min_samples: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
+    """Rows that both versions must have answered; with fewer it waits, and compares again later."""
+    min_agreement: Share | None = None
+    """Fails when the one-sided 95 % upper Wilson bound of the share of equal answers is below it; left out: the
+    comparison is reported and decides nothing."""
+    tolerance: Annotated[float, Field(ge=0, le=1e15)] = 0.0
+    """Numbers that differ by no more count as equal answers."""
+
+
 class Stage(ApiModel):
     """One stage of a rollout."""
 
     name: ElementName
     """Name of the stage."""
+    shadow: Shadow | None = None
+    """The candidate gets a copy of the traffic."""
     canary: Canary | None = None
     """The candidate answers a growing share of the traffic."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("canary"),)
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("shadow", "canary"),)
+
+
+class Approval(StrEnum):
+    """Who has the last word before a version that has passed all stages gets all traffic."""
+
+    AUTOMATIC = "Automatic"
+    MANUAL = "Manual"
 
 
 class Rollout(ApiModel):
@@ -71,6 +97,8 @@ class Rollout(ApiModel):
     """In order, keyed by name. Changing them restarts a running rollout at the first."""
     analysis: Analysis = Analysis()
     """What is measured while a candidate takes traffic."""
+    approval: Approval = Approval.AUTOMATIC
+    """Manual: after the last stage a person must say `leeboard promote`; the weight stays, the analysis goes on."""
     progress_deadline: Duration = "2h"
     """A rollout in which no step advanced for so long is rolled back; must be longer than the longest hold."""
     bake: Duration = "30m"
@@ -81,7 +109,9 @@ class Rollout(ApiModel):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="!has(self.stages) || self.stages.all(s, !has(s.canary) || s.canary.steps.all(step, "
-            f"{cel_seconds('step.hold')} < {cel_seconds('self.progressDeadline')}))",
+            f"{cel_seconds('step.hold')} < {cel_seconds('self.progressDeadline')})) && "
+            f"self.stages.all(s, !has(s.shadow) || {cel_seconds('s.shadow.duration')} < "
+            f"{cel_seconds('self.progressDeadline')})",
             message="progressDeadline must be longer than the longest hold",
             holds=lambda rollout: rollout.longest_hold() < seconds(rollout.progress_deadline),
         ),
@@ -89,6 +119,6 @@ class Rollout(ApiModel):
 
     def longest_hold(self) -> int:
         """Return the longest hold of any step in seconds."""
-        return max(
-            (seconds(step.hold) for stage in self.stages if stage.canary for step in stage.canary.steps), default=0
-        )
+        holds = [step.hold for stage in self.stages if stage.canary for step in stage.canary.steps]
+        holds += [stage.shadow.duration for stage in self.stages if stage.shadow]
+        return max(map(seconds, holds), default=0)

@@ -181,6 +181,30 @@ class VerifyRequest(JobRequest):
     max_rows: int
 
 
+class CompareRequest(JobRequest):
+    """Compare what a candidate answered to copied requests with what the stable version answered to the same."""
+
+    kind: Literal["compare"] = "compare"
+    rollout_start_time: str
+    """When the rollout began, RFC 3339."""
+    rollout_attempt: int
+    """Number of the rollout, one more when a person asks to try again."""
+    stage: str
+    """Name of the stage."""
+    candidate: LiveArm
+    """Which rows are the candidate's."""
+    stable: LiveArm
+    """Which rows are the stable version's."""
+    log: LogTables
+    """The prediction log."""
+    min_samples: int
+    """Rows that both must have answered."""
+    min_agreement: float | None = None
+    """Share of equal answers that must not be ruled out."""
+    tolerance: float = 0.0
+    """Numbers that differ by no more are equal."""
+
+
 class JobOutcome(StrEnum):
     """How a job ended."""
 
@@ -485,15 +509,71 @@ class VerifyReport(JobReport):
     stable_latency: Milliseconds | None = None
 
 
+class Spread(Document):
+    """How far apart something is, over all rows."""
+
+    p50: float
+    p95: float
+    p99: float
+    largest: float
+
+
+class AnswerPair(Document):
+    """What both answered to some rows."""
+
+    stable: str
+    candidate: str
+    rows: int
+
+
+class CompareReport(JobReport):
+    """How two versions answered the same rows."""
+
+    kind: Literal["compare"] = "compare"
+    passed: bool = False
+    """Whether there were enough rows and they agree as much as is asked for."""
+    version: str = ""
+    stable_version: str = ""
+    rows: int = 0
+    """Rows that both answered."""
+    stable_only_rows: int = 0
+    """Rows of the window that only the stable version answered: not copied, or not answered by the candidate."""
+    candidate_only_rows: int = 0
+    """Rows that only the candidate answered."""
+    equal_rows: int = 0
+    agreement: float | None = None
+    """Share of equal answers."""
+    agreement_low: float | None = None
+    """Lower end of its 95 % interval (Wilson)."""
+    agreement_high: float | None = None
+    """Upper end."""
+    bound: float | None = None
+    """What was asked for."""
+    score_kind: Literal["", "predictions", "probabilities"] = ""
+    """What the differences are of: predicted numbers, or probabilities (total variation distance)."""
+    score_differences: Spread | None = None
+    """Absolute differences."""
+    pairs: tuple[AnswerPair, ...] = ()
+    """The most frequent pairs of different answers."""
+    latency: Milliseconds | None = None
+    """The candidate's, per request."""
+    stable_latency: Milliseconds | None = None
+    flagged_share: float | None = None
+    """Share of rows that the candidate's detector called out of distribution."""
+    stable_flagged_share: float | None = None
+
+
 REQUEST_BY_KIND: dict[str, type[JobRequest]] = {
     "fit-detector": FitDetectorRequest,
     "drift": DriftRequest,
     "retrain": RetrainRequest,
     "verify": VerifyRequest,
+    "compare": CompareRequest,
 }
 REPORT_BY_KIND: dict[str, type[JobReport]] = {
     "fit-detector": FitDetectorReport,
     "drift": DriftReport,
     "retrain": RetrainReport,
     "verify": VerifyReport,
+    "compare": CompareReport,
 }

@@ -47,7 +47,7 @@ def remember(
         spans += [
             ArmSpan(arm=old.arm, version=old.version, from_time=iso(_EPOCH), to_time=iso(now))
             for old in model.status.retiring
-            if old.arm not in routed
+            if old.served and old.arm not in routed
         ]
     wanted = [span for span in spans if span.to_time is None or instant(span.to_time) > horizon]
     return sorted(wanted, key=lambda span: (span.from_time, span.arm))[-MAX_SPANS:]

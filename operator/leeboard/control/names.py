@@ -42,11 +42,11 @@ def arm(namespace: str, model_deployment: str, version: str, *identity: object) 
 
 
 def ray_job(owner: str, purpose: str, *identity: object) -> str:
-    """Name a RayJob: `<owner>-<fit|verify|drift|retrain>-<hash>`.
+    """Name a RayJob: `<owner>-<fit|verify|compare|drift|retrain>-<hash>`.
 
     Args:
         owner: Name of the object that asks.
-        purpose: fit, verify, drift or retrain.
+        purpose: fit, verify, compare, drift or retrain.
         identity: Whatever makes it another job (request hash, attempt, …), as JSON-like parts.
     """
     return _shorten(owner, f"-{purpose}-{short_hash(owner, purpose, *identity, length=_JOB_HASH)}", MAX_RAY_JOB)

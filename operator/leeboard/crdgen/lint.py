@@ -7,7 +7,7 @@ from typing import Any
 CAMEL_CASE = re.compile(r"[a-z][a-zA-Z0-9]*")
 ENUM_VALUE = re.compile(r"[A-Z][A-Za-z0-9]*|v[0-9]")
 
-SWITCHES = ("suspend",)
+SWITCHES = ("suspend", "versionHeader")
 """The switches of a spec. Anything else has more than two answers in the end: make it an enum."""
 
 

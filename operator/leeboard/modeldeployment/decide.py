@@ -9,6 +9,7 @@ from collections.abc import Callable
 from leeboard.control.steps import Plan
 from leeboard.modeldeployment import (
     baking,
+    comparison,
     facts,
     health,
     preparing,
@@ -49,7 +50,10 @@ CHAIN: tuple[Check, ...] = (
     preparing.check_ready,
     stepping.check_stages,
     stepping.check_promoted,
-    stepping.check_step,
+    stepping.check_held,
+    comparison.check_compared,
+    stepping.check_approval,
+    stepping.check_passed,
     health.check_stranded,
     baking.check_promoting,
     baking.check_baking,

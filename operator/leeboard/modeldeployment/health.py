@@ -98,6 +98,8 @@ def _overdue(view: View) -> str | None:
     rollout, stable = view.rollout, view.status.stable
     if rollout is None or stable is None or view.subject.spec.suspend or view.in_phase(RolloutPhase.BAKING):
         return None
+    if rollout.approval_wanted_time is not None:
+        return None
     limit = view.subject.spec.rollout.progress_deadline
     if view.now - instant(rollout.last_advance_time) <= timedelta(seconds=seconds(limit)):
         return None
@@ -144,11 +146,17 @@ def _obstacle(view: View) -> str:
             return arms.explain(arm)
         if arm.name not in view.status.proven_arms:
             return f"the arm {arm.name} answered no prediction"
-        job = rollout.job if rollout is not None else None
-        return (
-            f"it was not verified: {job.message or f'the RayJob {job.ray_job} did not end'}" if job else "it is ready"
-        )
+        return _unexamined(view, "verified") or "it is ready"
     if rollout is not None and rollout.step_start_time is None:
         return routes.explain(view.seen.route, view.gateway)
     lacking = analysis.lacking(view.subject.spec.rollout.analysis.metrics, rollout.analysis if rollout else ())
-    return lacking or "the step did not end"
+    return lacking or _unexamined(view, "compared") or "the step did not end"
+
+
+def _unexamined(view: View, what: str) -> str | None:
+    rollout = view.rollout
+    if rollout is not None and rollout.comparisons:
+        return f"{rollout.comparisons} comparisons with the stable version had too few rows"
+    if rollout is not None and rollout.job is not None:
+        return f"it was not {what}: {rollout.job.message or f'the RayJob {rollout.job.ray_job} did not end'}"
+    return None

@@ -7,12 +7,13 @@ from typing import Any
 from leeboard import __version__
 from leeboard.api.errors import TransientError
 from leeboard.api.modeldeployment import ModelDeployment
+from leeboard.contract.jobs import LogTables
 from leeboard.contract.registry import ReportedRun
 from leeboard.control import names
 from leeboard.control.kinds import KINDS
 from leeboard.control.world import Metrics, World
 from leeboard.modeldeployment.arms import read_arm
-from leeboard.modeldeployment.questions import Questions, ask
+from leeboard.modeldeployment.questions import Questions, ask, wants_log
 from leeboard.modeldeployment.route import read_route
 from leeboard.modeldeployment.seen import ArmSeen, Reading, RegistrySeen, Seen
 
@@ -46,6 +47,8 @@ async def observe(subject: ModelDeployment, world: World) -> Seen:
         runtime_exists=world.store.get("ServingRuntime", metadata.namespace, runtime) is not None,
         jobs=tuple(world.store.owned(metadata.uid, "RayJob")),
     )
+    if wants_log(seen):
+        seen = await _with_log(seen, world)
     return await _answer(seen, ask(seen), world)
 
 
@@ -70,6 +73,17 @@ def _look_at_arms(subject: ModelDeployment, world: World) -> dict[str, ArmSeen]:
 def _look_at_arm(service: Mapping[str, Any], owner_uid: str, world: World) -> ArmSeen:
     deployments = world.store.owned(service["metadata"]["uid"], "Deployment")
     return read_arm(service, {raw["metadata"]["name"]: raw for raw in deployments}, owner_uid)
+
+
+async def _with_log(seen: Seen, world: World) -> Seen:
+    metadata = seen.subject.metadata
+    try:
+        tables = await world.collector.table_state(metadata.namespace, metadata.name)
+    except TransientError as error:
+        return replace(seen, log_problem=str(error))
+    if tables is None:
+        return seen
+    return replace(seen, log=LogTables(predictions=tables.predictions, labels=tables.labels))
 
 
 async def _answer(seen: Seen, questions: Questions, world: World) -> Seen:

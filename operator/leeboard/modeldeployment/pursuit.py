@@ -79,8 +79,8 @@ def pursue(seen: Seen, errand: Errand, job: JobUnderWay | None) -> Pursuit:
 
 def given_up(seen: Seen, errand: Errand, job: JobUnderWay | None, message: str) -> JobUnderWay:
     """Return the job as it stands when its report says that trying again cannot help."""
-    pursued = pursue(seen, errand, job).job
-    return pursued.model_copy(update={"failed": True, "message": cut(message, 512)})
+    known = pursue(seen, errand, job).job
+    return known if known.failed else known.model_copy(update={"failed": True, "message": cut(message, 512)})
 
 
 def _name(seen: Seen, errand: Errand, attempt: int) -> str:

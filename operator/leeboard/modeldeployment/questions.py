@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from leeboard.contract.jobs import JobRequest
-from leeboard.modeldeployment import detector, facts, queries, verification
+from leeboard.modeldeployment import comparison, detector, facts, queries, verification
 from leeboard.modeldeployment.seen import Seen
 
 
@@ -22,6 +22,11 @@ class Questions:
     """By metric: PromQL by the question's name."""
 
 
+def wants_log(seen: Seen) -> bool:
+    """Say whether it has to be known where the prediction log lies."""
+    return comparison.is_due(facts.take_in(seen))
+
+
 def ask(seen: Seen) -> Questions:
     """Return what has to be asked."""
     view = facts.take_in(seen)
@@ -31,7 +36,7 @@ def ask(seen: Seen) -> Questions:
         sorted({entry.version for entry in served if entry.arm not in seen.arms and _known(seen, entry.version)})
     )
     requests: list[JobRequest | None] = [detector.request(seen, version) for version in missing]
-    requests.append(verification.awaited(view))
+    requests += [verification.awaited(view), comparison.awaited(view)]
     unproven = {
         entry.arm: entry.version
         for entry in served

@@ -42,6 +42,14 @@ def check_spec(view: View) -> Decision | None:
             "DeadlineTooShort",
             f"spec.rollout.progressDeadline ({spec.rollout.progress_deadline}) must be longer than the longest hold",
         )
+    shadows = [stage.name for stage in spec.rollout.stages if stage.shadow is not None]
+    if shadows and (view.seen.settings.collector_url is None or spec.logging.sample_percent == 0):
+        return _stalled(
+            view,
+            "NoPredictionLog",
+            f"the stage {shadows[0]} compares logged answers, and nothing is logged: set LEEBOARD_COLLECTOR_URL of the "
+            "operator and spec.logging.samplePercent, or remove the stage",
+        )
     strangers = [metric.name for metric in spec.rollout.analysis.metrics if metric.out_of_distribution_rate]
     if strangers and spec.out_of_distribution is None:
         return _stalled(

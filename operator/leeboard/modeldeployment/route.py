@@ -1,10 +1,12 @@
 """The HTTPRoute of a ModelDeployment: what is wanted, what is there, whether the gateway has taken it up. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from leeboard.api import modeldeployment
 from leeboard.api.modeldeployment import ModelDeployment
+from leeboard.contract.serving import HEADER_VERSION
 from leeboard.control import children, names
 from leeboard.modeldeployment.seen import ParentSeen, RouteSeen
 from leeboard.settings import Settings
@@ -12,6 +14,18 @@ from leeboard.settings import Settings
 _SERVICE_SUFFIX = "-transformer"
 _PORT = 80
 _MAX_MESSAGE = 300
+
+
+@dataclass(frozen=True)
+class Split:
+    """How requests are shared out among the arms."""
+
+    weights: Mapping[str, int]
+    """Percent by arm, adding to 100."""
+    mirror: tuple[str, int] | None = None
+    """Arm that gets a copy of so many percent of the requests."""
+    by_version: Mapping[str, str] = field(default_factory=dict)
+    """Arm by version: the header of a request may name the version."""
 
 
 def hostnames(subject: ModelDeployment, settings: Settings) -> list[str]:
@@ -33,12 +47,12 @@ def gateway(subject: ModelDeployment, settings: Settings) -> tuple[str, str]:
     return own.namespace or subject.metadata.namespace, own.name
 
 
-def http_route(subject: ModelDeployment, weights: Mapping[str, int], settings: Settings) -> dict[str, Any]:
-    """Return the HTTPRoute that weighs the arms.
+def http_route(subject: ModelDeployment, split: Split, settings: Settings) -> dict[str, Any]:
+    """Return the HTTPRoute that shares the requests out; its first rule is the one with the weights.
 
     Args:
         subject: The ModelDeployment.
-        weights: Percent by arm, adding to 100.
+        split: How they are shared out.
         settings: The operator's settings.
     """
     metadata = subject.metadata
@@ -55,31 +69,43 @@ def http_route(subject: ModelDeployment, weights: Mapping[str, int], settings: S
             ],
             "hostnames": hostnames(subject, settings),
             "rules": [
-                {
-                    "matches": [
-                        {"path": {"type": kind, "value": path}}
-                        for kind, path in (
-                            ("PathPrefix", f"/v1/models/{metadata.name}"),
-                            # A prefix ends at a slash, and v1 puts its verb behind a colon.
-                            ("Exact", f"/v1/models/{metadata.name}:predict"),
-                            ("PathPrefix", f"/v2/models/{metadata.name}"),
-                            ("PathPrefix", "/v2/health"),
-                        )
-                    ],
-                    "backendRefs": [
-                        {
-                            "group": "",
-                            "kind": "Service",
-                            "name": f"{arm}{_SERVICE_SUFFIX}",
-                            "port": _PORT,
-                            "weight": weight,
-                        }
-                        for arm, weight in sorted(weights.items())
-                    ],
-                }
+                {"matches": _matches(metadata.name)}
+                | _mirrored(split.mirror)
+                | {
+                    "backendRefs": [_backend(arm) | {"weight": weight} for arm, weight in sorted(split.weights.items())]
+                },
+                # A match with a header goes before the same path without one.
+                *(
+                    {"matches": _matches(metadata.name, version), "backendRefs": [_backend(arm) | {"weight": 1}]}
+                    for version, arm in sorted(split.by_version.items())
+                ),
             ],
         },
     }
+
+
+def _matches(model: str, version: str | None = None) -> list[dict[str, Any]]:
+    paths = (
+        ("PathPrefix", f"/v1/models/{model}"),
+        # A prefix ends at a slash, and v1 puts its verb behind a colon.
+        ("Exact", f"/v1/models/{model}:predict"),
+        ("PathPrefix", f"/v2/models/{model}"),
+        ("PathPrefix", "/v2/health"),
+    )
+    header = {"headers": [{"type": "Exact", "name": HEADER_VERSION, "value": version}]} if version else {}
+    return [{"path": {"type": kind, "value": path}} | header for kind, path in paths]
+
+
+def _backend(arm: str) -> dict[str, Any]:
+    return {"group": "", "kind": "Service", "name": f"{arm}{_SERVICE_SUFFIX}", "port": _PORT}
+
+
+def _mirrored(mirror: tuple[str, int] | None) -> dict[str, Any]:
+    if mirror is None:
+        return {}
+    arm, percent = mirror
+    copied = {"backendRef": _backend(arm), "percent": percent}
+    return {"filters": [{"type": "RequestMirror", "requestMirror": copied}]}
 
 
 def shape(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,11 +117,8 @@ def shape(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "parents": [(parent.get("namespace", own), parent["name"]) for parent in spec.get("parentRefs") or ()],
         "rules": [
             {
-                "matches": [
-                    ((match.get("path") or {}).get("type"), (match.get("path") or {}).get("value"))
-                    for match in rule.get("matches") or ()
-                ],
-                "filters": len(rule.get("filters") or ()),
+                "matches": [_match_shape(match) for match in rule.get("matches") or ()],
+                "filters": [_filter_shape(found) for found in rule.get("filters") or ()],
                 "backends": [
                     (backend["name"], backend.get("port"), backend.get("weight", 1))
                     for backend in rule.get("backendRefs") or ()
@@ -104,6 +127,26 @@ def shape(manifest: Mapping[str, Any]) -> dict[str, Any]:
             for rule in spec.get("rules") or ()
         ],
     }
+
+
+def _match_shape(match: Mapping[str, Any]) -> tuple[Any, ...]:
+    path = match.get("path") or {}
+    headers = [(header.get("type", "Exact"), header["name"], header["value"]) for header in match.get("headers") or ()]
+    others = sorted(name for name in match if name not in {"path", "headers"})
+    return path.get("type"), path.get("value"), headers, others
+
+
+def _filter_shape(found: Mapping[str, Any]) -> tuple[Any, ...]:
+    mirror = found.get("requestMirror") or {}
+    backend = mirror.get("backendRef") or {}
+    return found.get("type"), backend.get("name"), backend.get("port"), mirror.get("percent"), mirror.get("fraction")
+
+
+def _mentioned(wanted: Mapping[str, Any]) -> frozenset[str]:
+    """Return all arms that a route speaks of, be it with a weight, for copies or by a header."""
+    services = {name for rule in wanted["rules"] for name, _, weight in rule["backends"] if weight}
+    services |= {name for rule in wanted["rules"] for _, name, *_ in rule["filters"] if name}
+    return frozenset(name.removesuffix(_SERVICE_SUFFIX) for name in services)
 
 
 def read_route(raw: Mapping[str, Any], owner_uid: str) -> RouteSeen:
@@ -117,6 +160,7 @@ def read_route(raw: Mapping[str, Any], owner_uid: str) -> RouteSeen:
         deleting=children.is_being_deleted(raw),
         shape=wanted,
         weights={name.removesuffix(_SERVICE_SUFFIX): weight for name, _, weight in backends},
+        mentioned=_mentioned(wanted),
         parents=tuple(_read_parent(parent, metadata) for parent in parents),
     )
 

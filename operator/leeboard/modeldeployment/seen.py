@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from leeboard.api.modeldeployment import ModelDeployment
+from leeboard.contract.jobs import LogTables
 from leeboard.contract.registry import RegisteredModel, ReportedRun
 from leeboard.settings import Settings
 
@@ -84,6 +85,8 @@ class RouteSeen:
     """What of its spec is Leeboard's, in a form that compares."""
     weights: Mapping[str, int]
     """Percent by arm."""
+    mentioned: frozenset[str] = frozenset()
+    """All arms that it speaks of, be it with a weight, for copies or by a header."""
     parents: tuple[ParentSeen, ...] = ()
 
 
@@ -140,3 +143,7 @@ class Seen:
     """By arm: what one real prediction through it brought; empty: it was answered."""
     readings: Mapping[str, Reading] = field(default_factory=dict)
     """By metric of the analysis, when a measurement was due."""
+    log: LogTables | None = None
+    """The prediction log, when a comparison is due; None: it is not known."""
+    log_problem: str = ""
+    """Why it is not known."""

@@ -2,6 +2,7 @@
 
 from leeboard.api.actions import PROMOTE, Action
 from leeboard.api.modeldeployment import RolloutPhase
+from leeboard.api.rollout import Approval
 from leeboard.control.clock import instant, iso
 from leeboard.control.conditions import RECONCILING
 from leeboard.control.steps import EmitEvent
@@ -38,7 +39,7 @@ def check_promoted(view: View) -> Decision | None:
     return promoted_by_hand(view, action) if action.full else _advance(_after(view, action))
 
 
-def check_step(view: View) -> Decision | None:
+def check_held(view: View) -> Decision | None:
     """The step is held until its time is over and every metric is good."""
     candidate, rollout, stage, end = view.status.candidate, view.rollout, view.stage, view.hold_end
     if candidate is None or rollout is None or stage is None or rollout.step is None:
@@ -51,7 +52,36 @@ def check_step(view: View) -> Decision | None:
     lacking = "nothing of it is available" if rollout.unavailable_since_time is not None else _lacking(view)
     if lacking is not None:
         return waiting(view, stage.reason, f"{where}: {lacking}", None)
-    return _advance(view)
+    return None
+
+
+def check_approval(view: View) -> Decision | None:
+    """A person has the last word after the last stage."""
+    candidate, rollout = view.status.candidate, view.rollout
+    if candidate is None or rollout is None or view.stage is None or not view.in_phase(RolloutPhase.STAGES):
+        return None
+    if view.subject.spec.rollout.approval is not Approval.MANUAL or _following(view) is not None:
+        return None
+    since = rollout.approval_wanted_time or iso(view.now)
+    reports = [
+        f"{what} {found.report_uri}"
+        for what, found in (("verification", rollout.verification), ("comparison", rollout.comparison))
+        if found is not None
+    ]
+    look = f"look at {' and '.join(reports)}, then " if reports else ""
+    name = view.subject.metadata.name
+    message = (
+        f"version {candidate.version} has passed all stages and waits for approval since {since}: {look}run "
+        f"`leeboard promote {name}` or `leeboard abort {name}`"
+    )
+    status = view.status.model_copy(update={"rollout": rollout.model_copy(update={"approval_wanted_time": since})})
+    asked = (EmitEvent("Normal", "ApprovalWanted", message),) if rollout.approval_wanted_time is None else ()
+    return Decision(status, Standing(RECONCILING, "WaitingForApproval", message), asked)
+
+
+def check_passed(view: View) -> Decision | None:
+    """Nothing is lacking any more, so the rollout goes on."""
+    return _advance(view) if view.in_phase(RolloutPhase.STAGES) and view.stage is not None else None
 
 
 def _lacking(view: View) -> str | None:
@@ -73,15 +103,23 @@ def _after(view: View, action: Action) -> View:
 
 def _advance(view: View) -> Decision:
     """Go on to the next step, or stage, or to promotion."""
-    rollout, stage, candidate = view.rollout, view.stage, view.status.candidate
-    if rollout is None or stage is None or rollout.step is None or candidate is None:
+    candidate, following = view.status.candidate, _following(view)
+    if candidate is None:
+        raise ValueError("there is no candidate that could advance")
+    if following is not None:
+        return enter(view, *following)
+    return transitions.promote(view, f"version {candidate.version} has passed all stages")
+
+
+def _following(view: View) -> tuple[int, int] | None:
+    """Return the position of the next step's stage, and the step; None: there is none."""
+    rollout, stage = view.rollout, view.stage
+    if rollout is None or stage is None or rollout.step is None:
         raise ValueError("there is no step to advance from")
     position = [entry.name for entry in view.subject.spec.rollout.stages].index(rollout.stage or "")
     if rollout.step + 1 < stage.steps:
-        return enter(view, position, rollout.step + 1)
-    if position + 1 < len(view.subject.spec.rollout.stages):
-        return enter(view, position + 1, 0)
-    return transitions.promote(view, f"version {candidate.version} has passed all stages")
+        return position, rollout.step + 1
+    return (position + 1, 0) if position + 1 < len(view.subject.spec.rollout.stages) else None
 
 
 def promoted_by_hand(view: View, action: Action) -> Decision:
@@ -108,7 +146,11 @@ def enter(view: View, position: int, step: int) -> Decision:
             "weight": behaviour.weight(step),
             "analysis": [],
             "last_measurement_time": None,
+            "job": None,
+            "comparisons": 0,
+            "approval_wanted_time": None,
         }
+        | ({"comparison": None} if behaviour.shadow is not None else {})
     )
     message = f"version {candidate.version}, stage {stage.name}, {behaviour.describe(step)}"
     return Decision(

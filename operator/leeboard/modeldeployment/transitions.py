@@ -89,7 +89,8 @@ def roll_back(view: View, outcome: Outcome, reason: str, message: str, *, reject
     status, candidate = view.status, view.status.candidate
     if candidate is None:
         raise ValueError("there is no candidate to roll back")
-    retired = _retired(status, candidate, view.now + DRAIN)
+    served = any(entry.arm == candidate.arm and entry.percent > 0 for entry in status.traffic)
+    retired = _retired(status, candidate, view.now + DRAIN, served=served)
     update: dict[str, object] = {"candidate": None, "rollout": None, "detector_job": None, "retiring": retired}
     if reject:
         update |= _rejected(view, candidate, status.stable, reason, message)
@@ -121,6 +122,8 @@ def promote(view: View, message: str) -> Decision:
             "stage": None,
             "step": None,
             "step_start_time": None,
+            "job": None,
+            "approval_wanted_time": None,
             "last_advance_time": iso(view.now),
             "weight": 100,
             "analysis": [],
@@ -181,9 +184,11 @@ def _ended(status: ModelDeploymentStatus, ended: FinishedRollout) -> Decision:
     )
 
 
-def _retired(status: ModelDeploymentStatus, arm: CandidateStatus, when: datetime) -> list[Retiring]:
+def _retired(
+    status: ModelDeploymentStatus, arm: CandidateStatus, when: datetime, *, served: bool = True
+) -> list[Retiring]:
     others = [entry for entry in status.retiring if entry.arm != arm.arm]
-    return [*others, Retiring(version=arm.version, arm=arm.arm, delete_time=iso(when))][-_MAX_RETIRING:]
+    return [*others, Retiring(version=arm.version, arm=arm.arm, delete_time=iso(when), served=served)][-_MAX_RETIRING:]
 
 
 def _rejected(

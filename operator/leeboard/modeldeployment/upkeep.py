@@ -67,13 +67,13 @@ def scale_steps(after: View) -> tuple[Step, ...]:
 
 def delete_steps(after: View) -> tuple[Step, ...]:
     """Return the deletions of arms whose time has come and which get no traffic, and of surplus jobs."""
-    routed = after.seen.route.weights if after.seen.route is not None else {}
+    mentioned = after.seen.route.mentioned if after.seen.route is not None else frozenset()
     arms = [
         Delete("InferenceService", arm.name, arm.uid)
         for entry in after.status.retiring
         if instant(entry.delete_time) <= after.now
         and (arm := after.arm(entry.arm)) is not None
-        and not routed.get(arm.name)
+        and arm.name not in mentioned
     ]
     jobs = (after.status.detector_job, after.rollout.job if after.rollout else None)
     return (*arms, *attempts.surplus(after.seen.jobs, {job.ray_job for job in jobs if job is not None}))
@@ -89,7 +89,7 @@ def look(after: View, decision: Decision, writes: Sequence[RegistryWrite]) -> Lo
     ]
     if rollout is not None and rollout.unavailable_since_time is not None:
         times.append(instant(rollout.unavailable_since_time) + UNAVAILABLE)
-    if rollout is not None and status.stable is not None:
+    if rollout is not None and status.stable is not None and rollout.approval_wanted_time is None:
         limit = timedelta(seconds=seconds(after.subject.spec.rollout.progress_deadline) + 1)
         times.append(instant(rollout.last_advance_time) + limit)
     waits = [(time - after.now).total_seconds() for time in times if time is not None]

@@ -1,19 +1,14 @@
 """Checks that a candidate passes its integration metric test: a labelled test pack through its whole arm. Pure."""
 
-from leeboard.api.modeldeployment import Examination, JobUnderWay, Outcome, RolloutPhase
+from leeboard.api.modeldeployment import Outcome, RolloutPhase
 from leeboard.contract.jobs import ArmAddress, JobOutcome, VerifyReport, VerifyRequest
 from leeboard.contract.registry import ReportedRun
 from leeboard.control import names
-from leeboard.control.clock import iso
-from leeboard.control.conditions import RECONCILING, STALLED, cut
-from leeboard.control.steps import EmitEvent
-from leeboard.modeldeployment import pursuit, transitions
+from leeboard.modeldeployment import examination, pursuit, transitions
 from leeboard.modeldeployment.pursuit import Errand
-from leeboard.modeldeployment.transitions import AT_ONCE
-from leeboard.modeldeployment.view import Decision, Standing, View
+from leeboard.modeldeployment.view import Decision, View
 
 PURPOSE = "verify"
-_LOOK = 30.0
 
 
 def awaited(view: View) -> VerifyRequest | None:
@@ -60,54 +55,26 @@ def check_verified(view: View) -> Decision | None:
         return None
     errand = Errand(request, PURPOSE, rollout.attempt, "sends the test pack through the arm")
     found = view.seen.reports.get(request.request_hash)
-    if found is not None and isinstance(found.report, VerifyReport):
-        report = found.report
-        if report.outcome is JobOutcome.MEASURED:
-            return _passed(view, found) if report.passed else _failed(view, found)
-        if report.permanent:
-            job = pursuit.given_up(view.seen, errand, rollout.job, report.message)
-            return _impossible(view, job)
+    answered = _answered(view, errand, found) if found is not None else None
+    if answered is not None:
+        return answered
     pursued = pursuit.pursue(view.seen, errand, rollout.job)
     if pursued.failed:
-        return _impossible(view, pursued.job)
-    standing = Standing(RECONCILING, "Verifying", pursued.message)
-    return Decision(_with_job(view, pursued.job).status, standing, steps=pursued.steps, look=pursued.look)
+        return _impossible(view, errand, pursued.message)
+    return examination.under_way(view, "Verifying", pursued)
 
 
-def _with_job(view: View, job: JobUnderWay) -> View:
-    if view.rollout is None:
-        raise ValueError("there is no rollout that a job could belong to")
-    return View(view.seen, view.status.model_copy(update={"rollout": view.rollout.model_copy(update={"job": job})}))
+def _answered(view: View, errand: Errand, found: ReportedRun) -> Decision | None:
+    report = found.report
+    if report.outcome is JobOutcome.MEASURED and isinstance(report, VerifyReport):
+        if report.passed:
+            return examination.passed(view, found, "verification", "Verified")
+        message = f"{report.message}; report: {found.report_uri}"
+        return transitions.roll_back(view, Outcome.ROLLED_BACK, "VerificationFailed", message)
+    return _impossible(view, errand, report.message) if report.permanent else None
 
 
-def _passed(view: View, found: ReportedRun) -> Decision:
-    if view.rollout is None:
-        raise ValueError("there is no rollout to verify")
-    examined = Examination(
-        request_hash=found.report.request_hash,
-        report_uri=found.report_uri,
-        run_id=found.run_id,
-        message=cut(found.report.message),
-    )
-    update = {"verification": examined, "job": None, "last_advance_time": iso(view.now)}
-    return Decision(
-        view.status.model_copy(update={"rollout": view.rollout.model_copy(update=update)}),
-        Standing(RECONCILING, "Verified", examined.message),
-        (EmitEvent("Normal", "Verified", examined.message),),
-        look=AT_ONCE,
-    )
-
-
-def _failed(view: View, found: ReportedRun) -> Decision:
-    message = f"{found.report.message}; report: {found.report_uri}"
-    return transitions.roll_back(view, Outcome.ROLLED_BACK, "VerificationFailed", message)
-
-
-def _impossible(view: View, job: JobUnderWay) -> Decision:
-    candidate = view.status.candidate
-    version = candidate.version if candidate is not None else ""
-    message = (
-        f"version {version} could not be verified: {job.message}; mend spec.verification or its data set, then run "
-        f"`leeboard retry {view.subject.metadata.name} --version {version}`"
-    )
-    return Decision(_with_job(view, job).status, Standing(STALLED, "VerificationError", message), look=_LOOK)
+def _impossible(view: View, errand: Errand, why: str) -> Decision:
+    job = pursuit.given_up(view.seen, errand, view.rollout.job if view.rollout else None, why)
+    what = "be verified: {why}; mend spec.verification or its data set"
+    return examination.impossible(view, job, "VerificationError", what)

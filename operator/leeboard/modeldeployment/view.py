@@ -13,6 +13,7 @@ from leeboard.control.clock import instant
 from leeboard.control.steps import EmitEvent, Step
 from leeboard.modeldeployment import analysis, route, stages, versions
 from leeboard.modeldeployment.queries import Contest
+from leeboard.modeldeployment.route import Split
 from leeboard.modeldeployment.seen import ArmSeen, Seen
 from leeboard.modeldeployment.stages import RolloutStage
 
@@ -151,7 +152,33 @@ class View:
     @cached_property
     def wanted_route(self) -> dict[str, Any] | None:
         """The HTTPRoute that is wanted; None: the route is left as it is."""
-        return route.http_route(self.subject, self.weights, self.seen.settings) if self.weights else None
+        if not self.weights:
+            return None
+        split = Split(self.weights, self._mirror, self._by_version)
+        return route.http_route(self.subject, split, self.seen.settings)
+
+    @property
+    def _mirror(self) -> tuple[str, int] | None:
+        """The arm that gets copies, and of how many percent."""
+        candidate, stage = self.status.candidate, self.stage
+        if candidate is None or stage is None or stage.shadow is None or not self.in_phase(RolloutPhase.STAGES):
+            return None
+        return (candidate.arm, stage.shadow.percent) if candidate.arm in self.status.proven_arms else None
+
+    @property
+    def _by_version(self) -> dict[str, str]:
+        """Arms that may be asked by their version: what serves, a verified candidate, what waits to go back to."""
+        if not self.subject.spec.routing.version_header:
+            return {}
+        candidate = self.status.candidate if self.in_phase(RolloutPhase.STAGES) else None
+        previous = self.rollout.previous if self.rollout is not None else None
+        # Of one version with two arms the stable one is asked.
+        entries = (previous, candidate, self.status.stable)
+        return {
+            entry.version: entry.arm
+            for entry in entries
+            if entry is not None and entry.arm in self.status.proven_arms and self.arm(entry.arm) is not None
+        }
 
     @property
     def gateway(self) -> str:

@@ -124,7 +124,8 @@ class Gateway:
             "stat_prefix": name,
             "rds": {"route_config_name": name, "config_source": self._watched(f"{name}.json")},
             "http_filters": [_ROUTER],
-            "generate_request_id": False,  # the transformer mints ids, and forwards the client's
+            # An id is minted before a request is copied, so that both arms log it under the same; a client's is kept.
+            "preserve_external_request_id": True,
         }
         chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
         return {"name": name, "address": _address("127.0.0.1", port), "filter_chains": [chain]}
@@ -136,34 +137,37 @@ _ROUTE_TYPE = f"{_TYPES}.config.route.v3.RouteConfiguration"
 def virtual_host(route: dict[str, Any], endpoints: Endpoints) -> dict[str, Any]:
     """Translate one HTTPRoute."""
     namespace, name = route["metadata"]["namespace"], route["metadata"]["name"]
-    routes = [
-        {"match": match, "route": _action(rule, namespace, endpoints)}
+    found = [
+        (_precedence(match), {"match": _match(match), "route": _action(rule, namespace, endpoints)})
         for rule in route["spec"].get("rules") or []
-        for match in _matches(rule)
+        for match in rule.get("matches") or [{}]
     ]
+    routes = [entry for _, entry in sorted(found, key=lambda pair: pair[0])]
     domains = [domain for host in route["spec"]["hostnames"] for domain in (host, f"{host}:*")]
     return {"name": f"{namespace}/{name}", "domains": domains, "routes": routes}
 
 
-def _matches(rule: dict[str, Any]) -> list[dict[str, Any]]:
-    matches = []
-    for match in rule.get("matches") or [{"path": {"type": "PathPrefix", "value": "/"}}]:
-        path = match.get("path") or {"type": "PathPrefix", "value": "/"}
-        envoy: dict[str, Any]
-        if path["type"] == "Exact":
-            envoy = {"path": path["value"]}
-        elif path["value"] == "/":
-            envoy = {"prefix": "/"}
-        else:
-            envoy = {"safe_regex": {"regex": f"{_escaped(path['value'].rstrip('/'))}(/.*)?"}}
-            if path["type"] == "RegularExpression":
-                envoy = {"safe_regex": {"regex": path["value"]}}
-        headers = [
-            {"name": header["name"], "string_match": {"exact": header["value"]}}
-            for header in match.get("headers") or []
-        ]
-        matches.append(envoy | ({"headers": headers} if headers else {}))
-    return matches
+def _precedence(match: dict[str, Any]) -> tuple[bool, int, int]:
+    """Order matches as the Gateway API does: exact paths, then longer ones, then those with more headers."""
+    path = match.get("path") or {}
+    return path.get("type") != "Exact", -len(path.get("value", "/")), -len(match.get("headers") or [])
+
+
+def _match(match: dict[str, Any]) -> dict[str, Any]:
+    path = match.get("path") or {"type": "PathPrefix", "value": "/"}
+    envoy: dict[str, Any]
+    if path["type"] == "Exact":
+        envoy = {"path": path["value"]}
+    elif path["type"] == "RegularExpression":
+        envoy = {"safe_regex": {"regex": path["value"]}}
+    elif path["value"] == "/":
+        envoy = {"prefix": "/"}
+    else:
+        envoy = {"safe_regex": {"regex": f"{_escaped(path['value'].rstrip('/'))}(/.*)?"}}
+    headers = [
+        {"name": header["name"], "string_match": {"exact": header["value"]}} for header in match.get("headers") or []
+    ]
+    return envoy | ({"headers": headers} if headers else {})
 
 
 def _escaped(text: str) -> str:

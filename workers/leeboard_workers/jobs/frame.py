@@ -12,6 +12,7 @@ from mlflow.tracking import MlflowClient
 from leeboard.contract import tags
 from leeboard.contract.jobs import (
     REPORT_BY_KIND,
+    CompareReport,
     DriftReport,
     FitDetectorReport,
     JobOutcome,
@@ -129,14 +130,20 @@ def _numbers_of(report: JobReport) -> Mapping[str, float]:
         champion = {f"champion/{name}": value for name, value in report.champion_metrics.items()}
         rows = {"train_rows": float(report.train_rows), "holdout_rows": float(report.holdout_rows)}
         return {**report.metrics, **champion, **rows}
-    if isinstance(report, VerifyReport):
-        stable = {f"stable/{one.name}": one.stable for one in report.metrics if one.stable is not None}
-        return {one.name: one.candidate for one in report.metrics if one.candidate is not None} | stable
+    if isinstance(report, VerifyReport | CompareReport):
+        return _examined(report)
     if isinstance(report, FitDetectorReport) and report.threshold is not None:
         rows = {"threshold": report.threshold, "reference_rows": float(report.reference_rows)}
         own = [row for row in report.expected or () if row.flagged is not None]
         return rows | {f"expected/{row.outliers}/auroc": row.auroc for row in own}
     return {}
+
+
+def _examined(report: VerifyReport | CompareReport) -> Mapping[str, float]:
+    if isinstance(report, CompareReport):
+        return {"agreement": report.agreement or 0.0, "rows": float(report.rows)}
+    stable = {f"stable/{one.name}": one.stable for one in report.metrics if one.stable is not None}
+    return {one.name: one.candidate for one in report.metrics if one.candidate is not None} | stable
 
 
 def _tags_of(report: JobReport) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from typing import cast
 
 from leeboard.contract.jobs import (
+    CompareRequest,
     DriftRequest,
     FitDetectorRequest,
     JobReport,
@@ -23,7 +24,13 @@ PERMANENT = (DatasetError, ColumnSelectionError, ModelError, TrainingError, BadR
 
 def handler_of(request: JobRequest) -> Handler:
     """Return what answers a request."""
-    return {"fit-detector": _fit_detector, "drift": _drift, "retrain": _retrain, "verify": _verify}[request.kind]
+    return {
+        "fit-detector": _fit_detector,
+        "drift": _drift,
+        "retrain": _retrain,
+        "verify": _verify,
+        "compare": _compare,
+    }[request.kind]
 
 
 def _fit_detector(request: JobRequest, desk: Desk) -> tuple[JobReport, Artifacts]:
@@ -48,3 +55,9 @@ def _verify(request: JobRequest, desk: Desk) -> tuple[JobReport, Artifacts]:
     from leeboard_workers.jobs import verify  # noqa: PLC0415 (only for its own kind)
 
     return verify.handle(cast("VerifyRequest", request), desk)
+
+
+def _compare(request: JobRequest, desk: Desk) -> tuple[JobReport, Artifacts]:
+    from leeboard_workers.jobs import compare  # noqa: PLC0415 (only for its own kind)
+
+    return compare.handle(cast("CompareRequest", request), desk)

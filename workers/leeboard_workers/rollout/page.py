@@ -1,6 +1,6 @@
 """The pages about a rollout that people open."""
 
-from leeboard.contract.jobs import GateVerdict, JobOutcome, VerifyReport, VerifyRequest
+from leeboard.contract.jobs import CompareReport, CompareRequest, GateVerdict, JobOutcome, VerifyReport, VerifyRequest
 from leeboard_workers.drift.page import render
 
 _ROOM = "leeboard_workers.rollout"
@@ -19,4 +19,19 @@ def verification(report: VerifyReport, request: VerifyRequest, run_id: str) -> s
         verdict=verdict.value if measured else report.outcome.value,
         headline=report.message[0].upper() + report.message[1:] + ".",
         title=f"Verification of {request.model_deployment}",
+    )
+
+
+def comparison(report: CompareReport, request: CompareRequest, run_id: str) -> str:
+    """Return the page about a comparison in the shadow."""
+    verdict = "Reported" if request.min_agreement is None else "Passed" if report.passed else "Failed"
+    return render(
+        _ROOM,
+        "compare.html.j2",
+        report=report,
+        request=request,
+        run_id=run_id,
+        verdict=verdict,
+        headline=report.message[0].upper() + report.message[1:] + ".",
+        title=f"Comparison in the shadow of {request.model_deployment}",
     )

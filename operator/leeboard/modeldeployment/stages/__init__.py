@@ -2,8 +2,9 @@
 
 from typing import Protocol
 
-from leeboard.api.rollout import Stage
+from leeboard.api.rollout import Shadow, Stage
 from leeboard.modeldeployment.stages.canary import CanaryStage
+from leeboard.modeldeployment.stages.shadow import ShadowStage
 
 
 class RolloutStage(Protocol):
@@ -20,6 +21,10 @@ class RolloutStage(Protocol):
     def weight(self, step: int) -> int:
         """Return the percent of the traffic that the candidate gets in a step."""
 
+    @property
+    def shadow(self) -> Shadow | None:
+        """How much of the traffic is copied to the candidate, and what its answers must be like; None: nothing is."""
+
     def hold(self, step: int) -> int:
         """Return the seconds that a step lasts at least."""
 
@@ -33,6 +38,8 @@ def of(stage: Stage) -> RolloutStage:
     Raises:
         ValueError: the stage has no variant; the API refuses that before.
     """
+    if stage.shadow is not None:
+        return ShadowStage(stage.shadow)
     if stage.canary is not None:
         return CanaryStage(stage.canary)
     raise ValueError(f"the stage {stage.name} has no variant")

@@ -22,6 +22,10 @@ class CanaryStage:
         """How many shares there are."""
         return len(self.canary.steps)
 
+    @property
+    def shadow(self) -> None:
+        """Nothing is copied."""
+
     def weight(self, step: int) -> int:
         """Return the candidate's percent of the traffic."""
         return self.canary.steps[step].weight

@@ -7,19 +7,41 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from leeboard.api.modeldeployment import RolloutPhase
+from leeboard.contract.jobs import CompareRequest, JobOutcome, VerifyRequest
 from leeboard.modeldeployment.route import read_route
 from tests.support.playeddeployment import GOOD, PlayedDeployment
+from tests.support.playedworld import read_request
 
-WELL = {"Serving", "NoVersion", "SpecRejected", "VersionRejected", "DetectorFailed", "Suspended"}
+WELL = {"Serving", "NoVersion", "SpecRejected", "VersionRejected", "DetectorFailed", "Suspended", "WaitingForApproval"}
+HELD = {"DetectorFailed", "WaitingForApproval"}
+PACK = {"dataset": {"uri": "/pack", "labelColumn": "late"}, "metrics": [{"name": "accuracy", "min": 0.8}]}
+SHADOW = {"name": "shadow", "shadow": {"percent": 50, "duration": "2m", "minSamples": 10, "minAgreement": 0.9}}
 
 
 class Events(RuleBasedStateMachine):
     """A ModelDeployment to which things happen."""
 
-    @initialize(detector=st.booleans(), pinned=st.booleans(), in_canary=st.booleans())
-    def begin(self, *, detector: bool, pinned: bool, in_canary: bool):
+    @initialize(
+        detector=st.booleans(),
+        pinned=st.booleans(),
+        in_canary=st.booleans(),
+        verified=st.booleans(),
+        shadow=st.booleans(),
+        more=st.sets(st.sampled_from(["approval", "header"])),
+    )
+    def begin(self, *, detector: bool, pinned: bool, in_canary: bool, verified: bool, shadow: bool, more: set[str]):
         self.played = PlayedDeployment()
         self.versions = 1
+        self.verified = set()
+        rollout = self.played.spec["rollout"]
+        if verified:
+            self.played.spec["verification"] = PACK
+        if shadow:
+            rollout["stages"] = [SHADOW, *rollout["stages"]]
+        if "approval" in more:
+            rollout["approval"] = "Manual"
+        if "header" in more:
+            self.played.spec["routing"] = {"versionHeader": True}
         if detector:
             self.played.spec["outOfDistribution"] = {}
         if pinned:
@@ -27,12 +49,14 @@ class Events(RuleBasedStateMachine):
         self.played.register("1")
         self.played.alias("champion", "1")
         if in_canary:
-            self.it_makes_passes(6)
-            self.a_detector_job_ends(well=True)
+            for _ in range(2):
+                self.it_makes_passes(6)
+                self.a_job_ends(how="well")
             self.it_makes_passes(6)
             self.a_version_is_registered_and_asked_for()
-            self.it_makes_passes(4)
-            self.a_detector_job_ends(well=True)
+            for _ in range(2):
+                self.it_makes_passes(4)
+                self.a_job_ends(how="well")
             self.it_makes_passes(6)
 
     @property
@@ -77,7 +101,8 @@ class Events(RuleBasedStateMachine):
     @rule(weight=st.integers(1, 99))
     def someone_changes_the_stages(self, weight: int):
         steps = [{"weight": weight, "hold": "1m"}]
-        stages = [{"name": "canary", "canary": {"steps": steps}}]
+        shadows = [stage for stage in self.played.spec["rollout"]["stages"] if "shadow" in stage]
+        stages = [*shadows, {"name": "canary", "canary": {"steps": steps}}]
         self.played.change(rollout=self.played.spec["rollout"] | {"stages": stages})
 
     @rule(suspend=st.booleans())
@@ -135,13 +160,31 @@ class Events(RuleBasedStateMachine):
     def the_api_server_refuses(self, kind: str):
         self.played.refused = kind
 
-    @rule(well=st.booleans())
-    def a_detector_job_ends(self, *, well: bool):
+    @rule(how=st.sampled_from(["well", "well", "badly", "error", "failed"]))
+    def a_job_ends(self, how: str):
+        """Let it find something good or bad, find that nothing can be found, or fail."""
         self.it_makes_passes(3)
-        if self.played.jobs and well:
-            self.played.fit()
-        elif self.played.jobs:
+        if not self.played.jobs:
+            return
+        asked = read_request(self.played.jobs[-1])
+        if how == "failed":
             self.played.jobs[-1]["status"] = {"jobDeploymentStatus": "Failed", "reason": "AppFailed"}
+        elif isinstance(asked, VerifyRequest):
+            self.played.verify(passed=how == "well", **self._outcome(how))
+            self.verified |= {asked.candidate.version} if how == "well" else set()
+        elif isinstance(asked, CompareRequest):
+            outcome = JobOutcome.INSUFFICIENT if how == "error" else JobOutcome.MEASURED
+            self.played.compare(passed=how == "well", outcome=outcome)
+        else:
+            self.played.fit(**self._outcome(how))
+
+    @staticmethod
+    def _outcome(how: str) -> dict[str, object]:
+        return {"outcome": JobOutcome.ERROR, "permanent": True} if how == "error" else {}
+
+    @rule(away=st.booleans())
+    def the_collector_comes_or_goes(self, *, away: bool):
+        self.played.log = None if away else PlayedDeployment().log
 
     # the operator
 
@@ -168,6 +211,18 @@ class Events(RuleBasedStateMachine):
         assert set(self.weights()) <= self.played.answered
 
     @invariant()
+    def no_version_gets_traffic_that_was_not_verified(self):
+        if hasattr(self, "played") and "verification" in self.played.spec:
+            assert set(self.played.split()) & {str(number) for number in range(1, 10)} <= self.verified
+
+    @invariant()
+    def an_arm_that_is_named_stands(self):
+        route = self.played.route if hasattr(self, "played") else None
+        if route is not None:
+            named = read_route(route, "uid-1").mentioned
+            assert named <= self.played.answered
+
+    @invariant()
     def the_stable_arm_keeps_its_weight(self):
         rollout = self.played.known.rollout
         if rollout is not None and rollout.phase in {RolloutPhase.PREPARING, RolloutPhase.STAGES}:
@@ -185,6 +240,7 @@ class Events(RuleBasedStateMachine):
     def everything_settles_when_failures_stop(self):
         played = self.played
         played.registry_away = played.registry_refuses = False
+        played.log = PlayedDeployment().log
         played.prometheus, played.refused = "", ""
         played.answers = dict(GOOD)
         played.arms_start = played.arms_answer = played.gateway_follows = True
@@ -196,16 +252,17 @@ class Events(RuleBasedStateMachine):
             for job in played.jobs:
                 request = job["metadata"]["annotations"]["leeboard.dev/request"]
                 if "status" not in job and request not in played.reports and job is played.jobs[-1]:
-                    played.fit()
+                    self.a_job_ends(how="well")
             played.follow()
             played.step()
             played.wait(30)
         before = copy.deepcopy(played.status)
         plan = played.step()
         assert plan.steps == ()
-        assert played.status == before
+        if played.ready()[1] != "WaitingForApproval":  # then the analysis goes on
+            assert played.status == before
         assert played.ready()[1] in WELL, played.message()
-        assert played.known.rollout is None or played.ready()[1] == "DetectorFailed"
+        assert played.known.rollout is None or played.ready()[1] in HELD
         self.weights_add_to_100()
         if played.ready()[1] == "Serving":
             assert len(played.arms) == 1

@@ -10,6 +10,7 @@ import pytest
 from leeboard.api.errors import SpecError
 from leeboard.api.modeldeployment import ModelDeployment
 from leeboard.modeldeployment import manifests, route
+from leeboard.modeldeployment.route import Split
 from leeboard.settings import Settings
 
 SETTINGS = Settings(collector_url="http://collector", passed_environment={"MLFLOW_S3_ENDPOINT_URL": "http://minio"})
@@ -161,7 +162,7 @@ def test_files_that_cannot_be_fetched_are_refused_with_a_sentence(uri: str):
 
 
 def wanted(**spec: Any):
-    return route.http_route(subject(**spec), {"flights-v1-a": 90, "flights-v2-b": 10}, SETTINGS)
+    return route.http_route(subject(**spec), Split({"flights-v1-a": 90, "flights-v2-b": 10}), SETTINGS)
 
 
 def served(manifest: dict[str, Any]):
