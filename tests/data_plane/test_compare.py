@@ -6,7 +6,8 @@ import httpx
 import pytest
 from mlflow.tracking import MlflowClient
 
-from leeboard.contract.jobs import CompareReport, CompareRequest, JobOutcome, LiveArm, LogTables
+from leeboard.contract.examinations import CompareReport, CompareRequest
+from leeboard.contract.jobs import JobOutcome, LiveArm, LogTables
 from leeboard_workers.jobs import compare, frame, handlers
 from tests.support.dataplane import MODEL, NAMESPACE, Plane, Served, until
 

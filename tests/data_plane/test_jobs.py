@@ -33,7 +33,6 @@ from leeboard.api.shared import DatasetFormat, DatasetRef, NoParameters
 from leeboard.api.training import Backtest, BuiltinTrainer, Evaluation, Gate, Holdout, Trainer, WarmStart
 from leeboard.contract import tags
 from leeboard.contract.jobs import (
-    REPORT_BY_KIND,
     REQUEST_VARIABLE,
     DriftReport,
     DriftRequest,
@@ -45,6 +44,7 @@ from leeboard.contract.jobs import (
     RetrainReport,
     RetrainRequest,
 )
+from leeboard.contract.kinds import REPORT_BY_KIND
 from leeboard_workers.data.datasets import read_dataset
 from leeboard_workers.drift import comparison
 from leeboard_workers.jobs import frame, handlers, main

@@ -12,7 +12,8 @@ from mlflow.models import infer_signature
 from mlflow.tracking import MlflowClient
 
 from leeboard.contract import serving as contract
-from leeboard.contract.jobs import ArmAddress, JobOutcome, VerifyReport, VerifyRequest
+from leeboard.contract.examinations import ArmAddress, VerifyReport, VerifyRequest
+from leeboard.contract.jobs import JobOutcome
 from leeboard_workers.jobs import frame, handlers, verify
 from leeboard_workers.rollout.asking import ArmAwayError
 from tests.support.dataplane import COLUMNS, MODEL, NAMESPACE, Artifacts, Plane, Served, train, weather

@@ -14,7 +14,8 @@ from typing import Any
 
 from leeboard.api.modeldeployment import ModelDeployment, ModelDeploymentStatus, RegistryWrite
 from leeboard.contract import tags
-from leeboard.contract.jobs import CompareReport, FitDetectorReport, JobOutcome, JobReport, LogTables, VerifyReport
+from leeboard.contract.examinations import CompareReport, VerifyReport
+from leeboard.contract.jobs import FitDetectorReport, JobOutcome, JobReport, LogTables
 from leeboard.contract.registry import ModelVersion, RegisteredModel, ReportedRun
 from leeboard.control.clock import iso
 from leeboard.control.steps import (

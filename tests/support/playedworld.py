@@ -18,7 +18,8 @@ import yaml
 
 from leeboard.api.errors import TransientError
 from leeboard.contract.documents import short_hash
-from leeboard.contract.jobs import REQUEST_BY_KIND, JobReport, JobRequest
+from leeboard.contract.jobs import JobReport, JobRequest
+from leeboard.contract.kinds import REQUEST_BY_KIND
 from leeboard.contract.registry import RegisteredModel, ReportedRun
 from leeboard.contract.serving import TableState
 from leeboard.control.children import ANNOTATION_REQUEST

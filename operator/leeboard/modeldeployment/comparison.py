@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from leeboard.api.base import seconds
 from leeboard.api.modeldeployment import Outcome, RolloutPhase
 from leeboard.api.rollout import Shadow
-from leeboard.contract.jobs import CompareReport, CompareRequest, JobOutcome, LiveArm
+from leeboard.contract.examinations import CompareReport, CompareRequest
+from leeboard.contract.jobs import JobOutcome, LiveArm
 from leeboard.contract.registry import ReportedRun
 from leeboard.control.clock import iso
 from leeboard.modeldeployment import examination, pursuit, transitions

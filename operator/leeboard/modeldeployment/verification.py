@@ -1,7 +1,8 @@
 """Checks that a candidate passes its integration metric test: a labelled test pack through its whole arm. Pure."""
 
 from leeboard.api.modeldeployment import Outcome, RolloutPhase
-from leeboard.contract.jobs import ArmAddress, JobOutcome, VerifyReport, VerifyRequest
+from leeboard.contract.examinations import ArmAddress, VerifyReport, VerifyRequest
+from leeboard.contract.jobs import JobOutcome
 from leeboard.contract.registry import ReportedRun
 from leeboard.control import names
 from leeboard.modeldeployment import examination, pursuit, transitions

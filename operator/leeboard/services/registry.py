@@ -22,7 +22,8 @@ from leeboard.api.errors import TransientError
 from leeboard.api.modeldeployment import RegistryWrite
 from leeboard.api.retrainpolicy import FiredTrigger
 from leeboard.contract import tags
-from leeboard.contract.jobs import REPORT_BY_KIND, JobOutcome, JobReport
+from leeboard.contract.jobs import JobOutcome, JobReport
+from leeboard.contract.kinds import REPORT_BY_KIND
 from leeboard.contract.registry import ModelVersion, RegisteredModel, ReportedRun, Row
 from leeboard.services import examples
 from leeboard.services.threads import Threads

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from leeboard.contract.jobs import CompareReport, CompareRequest, JobOutcome
+from leeboard.contract.examinations import CompareReport, CompareRequest
+from leeboard.contract.jobs import JobOutcome
 from leeboard_workers.data.predictionlog import read_predictions
 from leeboard_workers.data.windows import Window
 from leeboard_workers.jobs.frame import Desk

@@ -10,17 +10,9 @@ from pathlib import Path
 from mlflow.tracking import MlflowClient
 
 from leeboard.contract import tags
-from leeboard.contract.jobs import (
-    REPORT_BY_KIND,
-    CompareReport,
-    DriftReport,
-    FitDetectorReport,
-    JobOutcome,
-    JobReport,
-    JobRequest,
-    RetrainReport,
-    VerifyReport,
-)
+from leeboard.contract.examinations import CompareReport, VerifyReport
+from leeboard.contract.jobs import DriftReport, FitDetectorReport, JobOutcome, JobReport, JobRequest, RetrainReport
+from leeboard.contract.kinds import REPORT_BY_KIND
 from leeboard_workers.jobs.cluster import Cluster
 from leeboard_workers.jobs.tracking import LostRunError, TrackedRun, claim
 

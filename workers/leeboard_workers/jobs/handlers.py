@@ -2,15 +2,8 @@
 
 from typing import cast
 
-from leeboard.contract.jobs import (
-    CompareRequest,
-    DriftRequest,
-    FitDetectorRequest,
-    JobReport,
-    JobRequest,
-    RetrainRequest,
-    VerifyRequest,
-)
+from leeboard.contract.examinations import CompareRequest, VerifyRequest
+from leeboard.contract.jobs import DriftRequest, FitDetectorRequest, JobReport, JobRequest, RetrainRequest
 from leeboard_workers.data.datasets import DatasetError
 from leeboard_workers.drift.selection import ColumnSelectionError
 from leeboard_workers.jobs.frame import Artifacts, Desk, Handler

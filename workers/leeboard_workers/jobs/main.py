@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from leeboard.contract.jobs import REQUEST_BY_KIND, REQUEST_VARIABLE, JobRequest
+from leeboard.contract.jobs import REQUEST_VARIABLE, JobRequest
+from leeboard.contract.kinds import REQUEST_BY_KIND
 
 log = logging.getLogger("leeboard_workers.jobs")
 

@@ -6,16 +6,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from leeboard.contract.jobs import (
+from leeboard.contract.examinations import (
     ArmAddress,
     DifferentRow,
-    GateVerdict,
-    JobOutcome,
     Milliseconds,
     VerifiedMetric,
     VerifyReport,
     VerifyRequest,
 )
+from leeboard.contract.jobs import GateVerdict, JobOutcome
 from leeboard_workers.data.datasets import DatasetError, read_dataset, sample_rows
 from leeboard_workers.jobs.frame import Desk
 from leeboard_workers.jobs.models import find_version, signature_inputs

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from leeboard.contract.jobs import AnswerPair, Milliseconds, Spread
+from leeboard.contract.examinations import AnswerPair, Milliseconds, Spread
 
 MAX_PAIRS = 20
 _LONGEST_ANSWER = 80

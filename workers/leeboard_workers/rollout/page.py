@@ -1,6 +1,7 @@
 """The pages about a rollout that people open."""
 
-from leeboard.contract.jobs import CompareReport, CompareRequest, GateVerdict, JobOutcome, VerifyReport, VerifyRequest
+from leeboard.contract.examinations import CompareReport, CompareRequest, VerifyReport, VerifyRequest
+from leeboard.contract.jobs import GateVerdict, JobOutcome
 from leeboard_workers.drift.page import render
 
 _ROOM = "leeboard_workers.rollout"

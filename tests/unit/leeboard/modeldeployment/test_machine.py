@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from leeboard.api.modeldeployment import RolloutPhase
-from leeboard.contract.jobs import CompareRequest, JobOutcome, VerifyRequest
+from leeboard.contract.examinations import CompareRequest, VerifyRequest
+from leeboard.contract.jobs import JobOutcome
 from leeboard.modeldeployment.route import read_route
 from tests.support.playeddeployment import GOOD, PlayedDeployment
 from tests.support.playedworld import read_request

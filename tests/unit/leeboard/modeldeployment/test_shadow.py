@@ -2,7 +2,8 @@
 
 import pytest
 
-from leeboard.contract.jobs import CompareRequest, JobOutcome
+from leeboard.contract.examinations import CompareRequest
+from leeboard.contract.jobs import JobOutcome
 from leeboard.settings import Settings
 from tests.support.playeddeployment import REJECTED, TWO_STEPS, PlayedDeployment
 from tests.support.playedworld import read_request

@@ -3,7 +3,8 @@
 import pytest
 
 from leeboard.contract import tags
-from leeboard.contract.jobs import JobOutcome, VerifyRequest
+from leeboard.contract.examinations import VerifyRequest
+from leeboard.contract.jobs import JobOutcome
 from tests.support.playeddeployment import REJECTED, TRAINING_DATA, TWO_STEPS, PlayedDeployment
 from tests.support.playedworld import read_request
 

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from leeboard.contract.jobs import REQUEST_BY_KIND, REQUEST_VARIABLE
+from leeboard.contract.jobs import REQUEST_VARIABLE
+from leeboard.contract.kinds import REQUEST_BY_KIND
 from leeboard_workers.jobs import main
 from leeboard_workers.jobs.frame import sentence
 from leeboard_workers.retrain import TrainingError

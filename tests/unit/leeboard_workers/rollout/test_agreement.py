@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from leeboard.contract.jobs import CompareReport, CompareRequest, JobOutcome, LiveArm, LogTables
+from leeboard.contract.examinations import CompareReport, CompareRequest
+from leeboard.contract.jobs import JobOutcome, LiveArm, LogTables
 from leeboard_workers.jobs.compare import compared
 from leeboard_workers.rollout.agreement import match, ruled_out, wilson
 from leeboard_workers.rollout.page import comparison

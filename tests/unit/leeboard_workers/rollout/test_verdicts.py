@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from leeboard.api.verification import METRIC_NAMES, VerificationMetric
-from leeboard.contract.jobs import ArmAddress, JobOutcome, VerifyReport, VerifyRequest
+from leeboard.contract.examinations import ArmAddress, VerifyReport, VerifyRequest
+from leeboard.contract.jobs import JobOutcome
 from leeboard_workers.jobs.verify import compared
 from leeboard_workers.retrain.metrics import METRICS
 from leeboard_workers.rollout.asking import Replies, encode
