@@ -232,9 +232,8 @@ class _Binding:
     async def _take(self, *, event: kopf.RawEvent, param: Any = None, **_: Any) -> None:
         kind: Kind = param
         raw: Manifest = {**event["object"], "apiVersion": kind.api_version, "kind": kind.name}
-        metadata = raw["metadata"]
         if event["type"] == "DELETED":
-            self.store.drop(kind.name, metadata["namespace"], metadata["name"], metadata["uid"])
+            self.store.drop(raw)
         else:
             self.store.put(raw)
 

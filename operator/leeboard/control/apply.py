@@ -128,8 +128,8 @@ class _Hand:
 
     def _mark_deleted(self, step: Delete) -> None:
         held = self._world.store.get(step.kind, self._ref.namespace, step.name)
-        if held is not None and not held["metadata"].get("finalizers"):
-            self._world.store.drop(step.kind, self._ref.namespace, step.name, step.uid, by=self._ref)
+        if held is not None and held["metadata"].get("uid") == step.uid and not held["metadata"].get("finalizers"):
+            self._world.store.drop(held, by=self._ref)
 
     def _demand_room_for_job(self) -> None:
         most, now = self._world.settings.max_jobs_at_once, self._world.clock.now()

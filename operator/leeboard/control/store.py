@@ -31,8 +31,9 @@ class Store:
         self._by_owner: dict[tuple[str, str], set[Place]] = defaultdict(set)
         self._by_reference: dict[tuple[str, str, str], set[str]] = defaultdict(set)
         self._served: set[str] = set()
-        self._dead: OrderedDict[str, None] = OrderedDict()
-        """Uids that ended: a listing that began before must not bring them back."""
+        self._dead: OrderedDict[str, int] = OrderedDict()
+        """By uid of what ended: up to which version. A listing that began before must not bring it back, but what only
+        lost the labels by which it is watched comes back, newer, with them."""
 
     def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         """Return the object, or None."""
@@ -59,7 +60,7 @@ class Store:
         kind, metadata = raw["kind"], raw["metadata"]
         place = (metadata["namespace"], metadata["name"])
         old = self._objects[kind].get(place)
-        if metadata.get("uid") in self._dead or (old is not None and _version(old) >= _version(raw)):
+        if self._is_dead(raw) or (old is not None and _version(old) >= _version(raw)):
             return False
         kept = {**raw, "metadata": {name: value for name, value in metadata.items() if name != "managedFields"}}
         found = self._concerned(kept)
@@ -75,19 +76,28 @@ class Store:
         self._tell(found, by)
         return True
 
-    def drop(self, kind: str, namespace: str, name: str, uid: str | None = None, by: Ref | None = None) -> bool:
-        """Forget an object, if it is the one with this uid; say whether anything changed."""
+    def drop(self, raw: Manifest, by: Ref | None = None) -> bool:
+        """Forget an object, given as it was at its end, if it is this very one; say whether anything changed."""
+        kind, (namespace, name), uid = raw["kind"], _place(raw), raw["metadata"].get("uid", "")
         old = self._objects[kind].get((namespace, name))
-        if old is None or uid not in {None, old["metadata"].get("uid")}:
+        self._bury(uid, _version(raw))
+        if old is None or uid != old["metadata"].get("uid", ""):
             return False
         found = self._concerned(old)
         self._unlink(kind, (namespace, name), old)
         del self._objects[kind][namespace, name]
-        self._dead[old["metadata"].get("uid", "")] = None
-        if len(self._dead) > _MAX_DEAD:
-            self._dead.popitem(last=False)
+        self._bury(uid, _version(old))
         self._tell(found, by)
         return True
+
+    def _bury(self, uid: str, version: int) -> None:
+        self._dead[uid] = max(version, self._dead.get(uid, 0))
+        if len(self._dead) > _MAX_DEAD:
+            self._dead.popitem(last=False)
+
+    def _is_dead(self, raw: Manifest) -> bool:
+        until = self._dead.get(raw["metadata"].get("uid", ""))
+        return until is not None and _version(raw) <= until
 
     def differences(self, kind: str, listing: Listing | None) -> list[Ref]:
         """Return what the store has wrong, measured by a listing: outdated, unknown, or gone."""
@@ -107,7 +117,7 @@ class Store:
         for ref in wrong:
             raw = listed.get((ref.namespace, ref.name))
             if raw is None:
-                self.drop(kind, ref.namespace, ref.name)
+                self.drop(self._objects[kind][ref.namespace, ref.name])
             else:
                 self.put(raw)
         if listing is None:
@@ -125,7 +135,7 @@ class Store:
 
     def _is_late(self, held: Manifest | None, listed: Manifest) -> bool:
         if held is None:
-            return listed["metadata"].get("uid") not in self._dead
+            return not self._is_dead(listed)
         return _version(held) < _version(listed)
 
     def _concerned(self, raw: Manifest) -> set[Ref]:

@@ -50,7 +50,7 @@ class Objects(Protocol):
         All objects of ours that it concerns are looked at again, except the one whose pass wrote it (`by`).
         """
 
-    def drop(self, kind: str, namespace: str, name: str, uid: str | None = None, by: Ref | None = None) -> bool:
+    def drop(self, raw: Manifest, by: Ref | None = None) -> bool:
         """Forget an object, if it is the one with this uid; say whether anything changed."""
 
     def serves(self, kind: str) -> bool:

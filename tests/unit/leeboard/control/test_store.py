@@ -65,7 +65,7 @@ def test_finds_those_that_refer_to_a_model():
     assert [raw["metadata"]["name"] for raw in store.referring("DriftMonitor", "ml", "flights")] == ["m"]
     store.put(about("DriftMonitor", "m", 3, model="other"))
     assert store.referring("DriftMonitor", "ml", "flights") == []
-    store.drop("RetrainPolicy", "ml", "p")
+    store.drop(store.get("RetrainPolicy", "ml", "p"))
     assert store.referring("RetrainPolicy", "ml", "flights") == []
 
 
@@ -83,7 +83,7 @@ def test_a_childs_change_concerns_its_owner():
     store, looked = watched()
     store.put(thing("RayJob", "job", 1, owner=("DriftMonitor", "m", "uid-m")))
     assert told(looked) == ["DriftMonitor/m"]
-    store.drop("RayJob", "ml", "job")
+    store.drop(store.get("RayJob", "ml", "job"))
     assert told(looked) == ["DriftMonitor/m"]
 
 
@@ -113,17 +113,35 @@ def test_the_pass_that_wrote_is_not_woken_by_its_own_write():
 def test_an_older_namesake_does_not_take_the_new_one_along():
     store, _ = watched()
     store.put(thing("RayJob", "job", 5))
-    assert not store.drop("RayJob", "ml", "job", uid="uid-older")
-    assert store.drop("RayJob", "ml", "job", uid="uid-job")
+    older = thing("RayJob", "job", 9)
+    older["metadata"]["uid"] = "uid-older"
+    assert not store.drop(older)
+    assert store.drop(thing("RayJob", "job", 6))
 
 
 def test_a_listing_that_began_before_the_end_brings_nothing_back():
     store, _ = watched()
     job = thing("RayJob", "job", 5)
     store.put(job)
-    store.drop("RayJob", "ml", "job")
+    store.drop(store.get("RayJob", "ml", "job"))
     store.replace("RayJob", Listing([job], 6))
     assert store.get("RayJob", "ml", "job") is None
+
+
+def test_what_lost_its_labels_and_has_them_again_is_seen_again():
+    store, _ = watched()
+    store.put(thing("Deployment", "arm", 5))
+    store.drop(thing("Deployment", "arm", 7))  # a watch by labels says DELETED of what still stands
+    store.replace("Deployment", Listing([thing("Deployment", "arm", 6)], 6))
+    assert store.get("Deployment", "ml", "arm") is None
+    assert store.put(thing("Deployment", "arm", 8))
+    assert store.get("Deployment", "ml", "arm") is not None
+
+
+def test_an_end_is_remembered_even_of_what_was_not_known():
+    store, _ = watched()
+    store.drop(thing("RayJob", "job", 7))
+    assert not store.put(thing("RayJob", "job", 6))
 
 
 def test_a_listing_that_began_before_the_beginning_takes_nothing_away():
