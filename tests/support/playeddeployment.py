@@ -123,6 +123,8 @@ class PlayedDeployment:
     arms_start: bool = True
     """Whether new arms get ready at once."""
     arms_answer: bool = True
+    only: str = ""
+    """Only this arm answers; empty: all do."""
     refused: str = ""
     """Kind of manifest that the API server refuses now."""
     # what stands
@@ -244,8 +246,8 @@ class PlayedDeployment:
             why = "" if self.log is not None else "the collector does not answer"
             seen = replace(seen, log=self.log, log_problem=why)
         asked = ask(seen)
-        if self.arms_answer:
-            self.answered |= set(asked.proofs)
+        answering = {arm for arm in asked.proofs if self.arms_answer and self.only in {"", arm}}
+        self.answered |= answering
         return replace(
             seen,
             uris={}
@@ -256,7 +258,7 @@ class PlayedDeployment:
                 for request in asked.requests
                 if request.request_hash in self.reports
             },
-            proofs=dict.fromkeys(asked.proofs, "" if self.arms_answer else "it answers 503"),
+            proofs={arm: "" if arm in answering else "it answers 503" for arm in asked.proofs},
             readings={name: self._reading(questions) for name, questions in asked.measurements.items()},
         )
 

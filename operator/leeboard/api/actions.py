@@ -11,6 +11,8 @@ ABORT = f"{GROUP}/abort"
 """On a ModelDeployment: give up the rollout of this version."""
 RETRY = f"{GROUP}/retry"
 """On a ModelDeployment: try this rejected version again."""
+RESTART = f"{GROUP}/restart"
+"""On a ModelDeployment: another token makes another arm, of the present images, that comes in by a rollout."""
 RETRAIN = f"{GROUP}/retrain"
 """On a RetrainPolicy: start a run; the value is a token, and each token starts at most one."""
 

@@ -88,6 +88,8 @@ class StableStatus(ApiModel):
     """Its InferenceService."""
     since_time: Timestamp
     """Since when."""
+    unproven_since_time: Timestamp | None = None
+    """Since when its arm is there no more, or has not answered a real prediction since it was made again."""
 
 
 class CandidateStatus(ApiModel):

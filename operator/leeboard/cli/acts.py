@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from leeboard.api import driftmonitor, modeldeployment, retrainpolicy
-from leeboard.api.actions import ABORT, PROMOTE, RETRAIN, RETRY, Action, parse_action, parse_token
+from leeboard.api.actions import ABORT, PROMOTE, RESTART, RETRAIN, RETRY, Action, parse_action, parse_token
 from leeboard.api.modeldeployment import ModelDeployment, RolloutPhase
 from leeboard.cli.cluster import Loop, connected, loop_of, loops, namespace_or_default
 from leeboard.cli.errors import CommandError
@@ -30,6 +30,11 @@ def abort(name: str, namespace: str | None, version: str | None) -> None:
 def retry(name: str, namespace: str | None, version: str | None) -> None:
     """Ask for a rejected version to be tried again."""
     asyncio.run(_ask(RETRY, name, namespace, lambda found: version or _rejected(found)))
+
+
+def restart(name: str, namespace: str | None) -> None:
+    """Ask for an arm of the present images, by a rollout."""
+    asyncio.run(_restart(name, namespace_or_default(namespace), iso(datetime.now(UTC))))
 
 
 def retrain(name: str, namespace: str | None, token: str | None) -> None:
@@ -58,6 +63,14 @@ async def _ask(
         await client.patch(modeldeployment.KIND, loop.namespace, loop.name, patch, manager=MANAGER)
     verb = annotation.rpartition("/")[2]
     _say(f"asked to {verb} version {action.version} of {name}: `leeboard status {name} --watch` shows what happens")
+
+
+async def _restart(name: str, namespace: str, token: str) -> None:
+    async with connected() as client:
+        loop = await loop_of(client, namespace, name)
+        patch = {"metadata": {"annotations": {RESTART: token}}}
+        await client.patch(modeldeployment.KIND, loop.namespace, loop.name, patch, manager=MANAGER)
+    _say(f"asked {name} to come in anew, with the present images: `leeboard status {name} --watch` shows what happens")
 
 
 async def _retrain(name: str, namespace: str, token: str) -> None:

@@ -98,6 +98,14 @@ def retry(name: Name, namespace: Namespace = None, version: Version = None) -> N
 
 
 @program.command(rich_help_panel=_PEOPLE)
+def restart(name: Name, namespace: Namespace = None) -> None:
+    """Bring the stable version in anew, with the present images of Leeboard, by a rollout with all its stages."""
+    from leeboard.cli import acts
+
+    acts.restart(name, namespace)
+
+
+@program.command(rich_help_panel=_PEOPLE)
 def retrain(
     name: Annotated[str, typer.Argument(help="Name of the RetrainPolicy, or of its ModelDeployment.")],
     namespace: Namespace = None,

@@ -4,11 +4,20 @@ A value is taken up once. One that is already there when an attempt begins is st
 cannot be read asks for nothing.
 """
 
-from leeboard.api.actions import ABORT, PROMOTE, RETRY, Action, parse_action
+from leeboard.api.actions import ABORT, PROMOTE, RESTART, RETRY, Action, parse_action, parse_token
 from leeboard.api.modeldeployment import ModelDeployment, ModelDeploymentStatus
 from leeboard.api.shared import HandledAction
 
 _ANNOTATIONS = (ABORT, PROMOTE, RETRY)
+
+
+def restart_token(subject: ModelDeployment) -> tuple[str, ...]:
+    """Return what tells the arm that a person wants from one of the same spec; empty: nobody asked for another."""
+    value = subject.metadata.annotations.get(RESTART)
+    try:
+        return (parse_token(value),) if value is not None else ()
+    except ValueError:
+        return ()
 
 
 def standing(subject: ModelDeployment) -> list[HandledAction]:

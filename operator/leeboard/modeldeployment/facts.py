@@ -69,6 +69,9 @@ def _proven(seen: Seen, status: ModelDeploymentStatus) -> ModelDeploymentStatus:
     if stable is not None and stable.arm not in seen.arms:
         # It comes back, and by the template that the spec has now.
         stable = stable.model_copy(update={"arm": manifests.arm_name(seen.subject, stable.version)})
+    if stable is not None:
+        since = None if stable.arm in proven else stable.unproven_since_time or iso(seen.now)
+        stable = stable.model_copy(update={"unproven_since_time": since})
     return status.model_copy(update={"proven_arms": proven, "stable": stable})
 
 

@@ -12,6 +12,7 @@ from leeboard.api.shared import ResourceRequirements
 from leeboard.contract import serving
 from leeboard.control import children, names
 from leeboard.control.kinds import MANAGED_BY_LABEL, MANAGER
+from leeboard.modeldeployment import actions
 from leeboard.settings import Settings
 
 OWN_RUNTIME = "leeboard-mlflow"
@@ -66,7 +67,8 @@ _PREDICTOR_RESOURCES = {
 def arm_name(subject: ModelDeployment, version: str) -> str:
     """Name the arm of a version as the spec now wants it: whatever changes answers changes the name.
 
-    The range of replicas changes no answer, and the images of Leeboard change with Leeboard: neither is in the hash.
+    The range of replicas changes no answer, and the images of Leeboard change with Leeboard: neither is in the hash. A
+    person who wants the present images gives another token.
 
     Raises:
         SpecError: the namespace leaves no room for the name.
@@ -75,9 +77,8 @@ def arm_name(subject: ModelDeployment, version: str) -> str:
     template = spec.serving.model_copy(update={"replicas": Replicas()}).document()
     detector = spec.out_of_distribution.document() if spec.out_of_distribution else None
     metadata = subject.metadata
-    return names.arm(
-        metadata.namespace, metadata.name, version, spec.model.name, template, detector, spec.logging.document()
-    )
+    parts = (spec.model.name, template, detector, spec.logging.document(), *actions.restart_token(subject))
+    return names.arm(metadata.namespace, metadata.name, version, *parts)
 
 
 def replica_range(subject: ModelDeployment) -> tuple[int, int]:

@@ -45,6 +45,8 @@ def check_ready(view: View) -> Decision | None:
         return None
     if stable is None or rollout.emergency_return:
         return transitions.promote(view, f"version {candidate.version} is ready and gets all traffic")
+    if view.stable_lost:
+        return transitions.promote(view, f"version {candidate.version} is ready, and version {stable.version} is lost")
     action = actions.asked(view.subject, view.status, PROMOTE, candidate.version)
     if action is not None and action.full:
         return stepping.promoted_by_hand(view, action)

@@ -54,6 +54,8 @@ def _anew(view: View) -> RolloutStatus | None:
 def check_stable_arm(view: View) -> Decision | None:
     """The stable version's arm is not there: it is made, again after a loss."""
     stable = view.status.stable
+    if view.stable_lost and (view.status.candidate is not None or view.wish is not None):
+        return None  # it cannot be brought back, and another version is to come in
     needed = provision.provide(view, stable.version, stable.arm) if stable else None
     if needed is None or needed.standing is None:
         return None

@@ -25,6 +25,8 @@ def check_stages(view: View) -> Decision | None:
         return None
     if rollout.emergency_return:
         return transitions.promote(view, "the version returns, past the remaining stages")
+    if view.stable_lost and view.weights is None and view.incoming in view.status.proven_arms:
+        return transitions.promote(view, "nothing of the stable version answers any more, so no stage can be walked")
     return enter(view, 0, 0) if view.stage is None or rollout.hash != view.stages_hash else None
 
 

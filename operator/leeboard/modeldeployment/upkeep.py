@@ -84,7 +84,7 @@ def look(after: View, decision: Decision, writes: Sequence[RegistryWrite]) -> Lo
     status, rollout = after.status, after.rollout
     if len(status.pending_registry_writes) > len(writes) and after.seen.registry.answers:
         return Look(AT_ONCE)
-    times = [after.measurement_time] + [
+    times = [after.measurement_time, after.lost_time if rollout is not None or after.wish else None] + [
         instant(entry.delete_time) for entry in status.retiring if (arm := after.arm(entry.arm)) and not arm.deleting
     ]
     if rollout is not None and rollout.unavailable_since_time is not None:

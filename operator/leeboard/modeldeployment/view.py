@@ -17,6 +17,9 @@ from leeboard.modeldeployment.route import Split
 from leeboard.modeldeployment.seen import ArmSeen, Seen
 from leeboard.modeldeployment.stages import RolloutStage
 
+LOST = timedelta(minutes=10)
+"""So long a stable arm may be gone, or not have answered since it was made again, before another may take its place."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -70,6 +73,18 @@ class View:
     def wish(self) -> versions.Wish | None:
         """What is to come in now; None as well while the registry does not answer."""
         return versions.wish(self.seen, self.status) if self.seen.registry.answers else None
+
+    @property
+    def lost_time(self) -> datetime | None:
+        """When the stable version counts as lost, if its arm does not answer before; None: it answers."""
+        stable = self.status.stable
+        since = stable.unproven_since_time if stable is not None else None
+        return instant(since) + LOST if since is not None else None
+
+    @property
+    def stable_lost(self) -> bool:
+        """Whether nothing of the stable version has answered for so long that nothing is left to protect."""
+        return self.lost_time is not None and self.now >= self.lost_time
 
     @cached_property
     def runtime(self) -> str:
