@@ -263,6 +263,11 @@ class FinishedRollout(ApiModel):
     """Why, in a sentence."""
     finished_time: Timestamp
     """When."""
+    run_ids: Annotated[
+        list[Annotated[str, Field(max_length=64)]],
+        Field(max_length=2, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = []
+    """MLflow runs that examined the version, newest first."""
 
 
 class RejectedVersion(ApiModel):

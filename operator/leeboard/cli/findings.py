@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leeboard.cli.words import BAD, BUSY, GOOD, QUIET, STYLES, mark, number, sparkline, verdict
+from leeboard.contract.examinations import CompareReport, Milliseconds, VerifiedMetric, VerifyReport
 from leeboard.contract.jobs import BacktestFold, CheckReport, ColumnReport, DriftReport, GateReport, RetrainReport
 
 _MOST_COLUMNS = 20
@@ -27,6 +28,55 @@ def retraining(report: RetrainReport) -> RenderableType:
     said = Text("passed", style=GOOD) if report.passed else Text("not passed", style=BAD)
     rows = f"  trained on {report.train_rows:,} rows, compared on {report.holdout_rows:,}"
     return Group(Text.assemble(said, (rows, QUIET)), report.message, _gates(report.gates), *_backtest(report.backtest))
+
+
+def verification(report: VerifyReport) -> RenderableType:
+    """Show what the deployed arm made of the test pack."""
+    said = Text("passed", style=GOOD) if report.passed else Text("not passed", style=BAD)
+    lost = f", {report.refused_rows} refused, {report.failed_rows} failed" if report.compared_rows < report.rows else ""
+    head = f"  version {report.version}, {report.rows:,} labelled rows through its arm{lost}"
+    return Group(
+        Text.assemble(said, (head, QUIET)),
+        report.message,
+        _verified(report.metrics),
+        *_latency(report.latency, report.stable_latency),
+    )
+
+
+def comparison(report: CompareReport) -> RenderableType:
+    """Show how a candidate in the shadow answered, beside the stable version."""
+    said = Text("passed", style=GOOD) if report.passed else Text("not passed", style=BAD)
+    head = f"  version {report.version} beside version {report.stable_version}, {report.rows:,} rows that both answered"
+    drawn = _table("stable answers", "candidate answers", "rows")
+    for pair in report.pairs:
+        drawn.add_row(pair.stable, pair.candidate, f"{pair.rows:,}")
+    pairs = (drawn,) if report.pairs else ()
+    return Group(
+        Text.assemble(said, (head, QUIET)), report.message, *pairs, *_latency(report.latency, report.stable_latency)
+    )
+
+
+def _verified(metrics: tuple[VerifiedMetric, ...]) -> Table:
+    drawn = _table("", "metric", "candidate", "stable", "bound", "")
+    for metric in metrics:
+        drawn.add_row(
+            mark(STYLES.get(metric.verdict, BUSY)),
+            metric.name,
+            number(metric.candidate),
+            number(metric.stable),
+            number(metric.bound),
+            Text(metric.message, style=QUIET),
+        )
+    return drawn
+
+
+def _latency(candidate: Milliseconds | None, stable: Milliseconds | None) -> Iterator[Table]:
+    drawn = _table("milliseconds", "p50", "p95", "p99")
+    for who, found in (("candidate", candidate), ("stable", stable)):
+        if found is not None:
+            drawn.add_row(who, number(found.p50), number(found.p95), number(found.p99))
+    if drawn.row_count:
+        yield drawn
 
 
 def _table(*columns: str) -> Table:

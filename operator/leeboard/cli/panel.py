@@ -103,6 +103,8 @@ def _step(deployment: ModelDeployment, rollout: RolloutStatus, now: datetime) ->
 
 
 def _where(rollout: RolloutStatus, stage: Stage | None) -> str:
+    if stage is not None and stage.shadow is not None:
+        return f"{stage.name}, a copy of {stage.shadow.percent} % of the requests"
     if stage is None or stage.canary is None or rollout.step is None:
         return str(rollout.stage or "before its first stage")
     return f"{stage.name} step {rollout.step + 1} of {len(stage.canary.steps)}"
@@ -112,7 +114,9 @@ def _held(rollout: RolloutStatus, stage: Stage | None, now: datetime) -> str:
     if rollout.step_start_time is None:
         return "until the route takes it up"
     hold = ""
-    if stage is not None and stage.canary is not None and rollout.step is not None:
+    if stage is not None and stage.shadow is not None:
+        hold = f" of {span(seconds(stage.shadow.duration))}"
+    elif stage is not None and stage.canary is not None and rollout.step is not None:
         hold = (
             f" of {span(seconds(stage.canary.steps[rollout.step].hold))}"
             if rollout.step < len(stage.canary.steps)

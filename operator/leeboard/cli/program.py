@@ -42,6 +42,7 @@ class ReportKind(StrEnum):
 
     DRIFT = "drift"
     RETRAIN = "retrain"
+    ROLLOUT = "rollout"
 
 
 Name = Annotated[str, typer.Argument(help="Name of the ModelDeployment.")]
@@ -136,12 +137,12 @@ def resume(name: Name, namespace: Namespace = None, only: Parts = None) -> None:
 @program.command()
 def report(
     name: Name,
-    kind: Annotated[ReportKind, typer.Argument(help="drift or retrain.")] = ReportKind.DRIFT,
+    kind: Annotated[ReportKind, typer.Argument(help="drift, retrain or rollout.")] = ReportKind.DRIFT,
     namespace: Namespace = None,
     save: Annotated[Path | None, typer.Option(help="Write the HTML report to this file.")] = None,
     browse: Annotated[bool, typer.Option("--open", help="Open the HTML report in the browser.")] = False,
 ) -> None:
-    """Show the last report about a model: of a drift run or of a retraining."""
+    """Show the last report about a model: of a drift run, a retraining, or what examined a version that comes in."""
     from leeboard.cli import report as command
 
     command.run(name, namespace, kind.value, save=save, browse=browse)

@@ -5,13 +5,16 @@ import json
 import tempfile
 import webbrowser
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from leeboard.cli.cluster import Loop, connected, loop_of, namespace_or_default
 from leeboard.cli.errors import CommandError
-from leeboard.cli.findings import drift, retraining
+from leeboard.cli.findings import comparison, drift, retraining, verification
+from leeboard.contract.examinations import CompareReport, VerifyReport
 from leeboard.contract.jobs import DriftReport, RetrainReport
+from leeboard.contract.kinds import REPORT_BY_KIND
 from leeboard.services.reports import fetch
 from leeboard.settings import Settings
 
@@ -27,10 +30,7 @@ def run(name: str, namespace: str | None, kind: str, *, save: Path | None, brows
 
     document = json.loads(text("report.json"))
     console = Console(highlight=False)
-    if kind == "drift":
-        console.print(drift(DriftReport.model_validate(document)))
-    else:
-        console.print(retraining(RetrainReport.model_validate(document)))
+    console.print(_shown(document))
     if browse and save is None:
         save = Path(tempfile.mkdtemp(prefix="leeboard-report-")) / f"{name}-{kind}.html"
     if save is not None:
@@ -40,6 +40,22 @@ def run(name: str, namespace: str | None, kind: str, *, save: Path | None, brows
         webbrowser.open(save.absolute().as_uri())
 
 
+def _shown(document: dict[str, Any]) -> RenderableType:
+    """Return what a report found, by the kind of its job."""
+    report = REPORT_BY_KIND[document["kind"]].model_validate(document)
+    match report:
+        case DriftReport():
+            return drift(report)
+        case RetrainReport():
+            return retraining(report)
+        case VerifyReport():
+            return verification(report)
+        case CompareReport():
+            return comparison(report)
+        case _:
+            return report.message
+
+
 async def _read(name: str, namespace: str) -> Loop:
     async with connected() as client:
         return await loop_of(client, namespace, name)
@@ -47,6 +63,8 @@ async def _read(name: str, namespace: str) -> Loop:
 
 def _folder(loop: Loop, kind: str) -> str:
     """Return the artifact folder of the newest run that left a report."""
+    if kind == "rollout":
+        return f"runs:/{_examination(loop)}"
     watchers = loop.monitors if kind == "drift" else loop.policies
     finished = [
         (run.finished_time or "", run.run_id)
@@ -58,3 +76,16 @@ def _folder(loop: Loop, kind: str) -> str:
         what = "no window was scored" if kind == "drift" else "no retraining ended"
         raise CommandError(f"there is no {kind} report about {loop.name} yet: {what}")
     return f"runs:/{max(finished)[1]}"
+
+
+def _examination(loop: Loop) -> str:
+    """Return the newest run that examined a version: of the rollout under way, else of the last one that had any."""
+    status = loop.deployment.status
+    rollout = status.rollout
+    under_way = [found.run_id for found in (rollout.comparison, rollout.verification) if found] if rollout else []
+    runs = [*under_way, *(run for ended in status.history for run in ended.run_ids)]
+    if not runs:
+        raise CommandError(
+            f"there is no rollout report about {loop.name} yet: set spec.verification, or add a stage of kind shadow"
+        )
+    return runs[0]

@@ -102,7 +102,7 @@ def _answered(view: View, errand: Errand, found: ReportedRun) -> Decision | None
         if report.passed:
             return examination.passed(view, found, "comparison", "Compared")
         message = f"{report.message}; report: {found.report_uri}"
-        return transitions.roll_back(view, Outcome.ROLLED_BACK, "ComparisonFailed", message)
+        return transitions.roll_back(view, Outcome.ROLLED_BACK, "ComparisonFailed", message, run_id=found.run_id)
     return _impossible(view, errand, report.message) if report.permanent else None
 
 

@@ -76,7 +76,9 @@ def start(view: View, wish: Wish) -> Decision:
     )
 
 
-def roll_back(view: View, outcome: Outcome, reason: str, message: str, *, reject: bool = True) -> Decision:
+def roll_back(
+    view: View, outcome: Outcome, reason: str, message: str, *, reject: bool = True, run_id: str = ""
+) -> Decision:
     """Take a candidate that was not promoted out of the route, and say why.
 
     Args:
@@ -85,6 +87,7 @@ def roll_back(view: View, outcome: Outcome, reason: str, message: str, *, reject
         reason: CamelCase reason.
         message: Why, in a sentence.
         reject: Whether the version is not to be tried again unless asked.
+        run_id: MLflow run that shows why; empty: none does.
     """
     status, candidate = view.status, view.status.candidate
     if candidate is None:
@@ -94,7 +97,8 @@ def roll_back(view: View, outcome: Outcome, reason: str, message: str, *, reject
     update: dict[str, object] = {"candidate": None, "rollout": None, "detector_job": None, "retiring": retired}
     if reject:
         update |= _rejected(view, candidate, status.stable, reason, message)
-    return _ended(status.model_copy(update=update), _ending(view, candidate.version, outcome, reason, message))
+    ending = _ending(view, candidate.version, outcome, reason, message, run_id=run_id)
+    return _ended(status.model_copy(update=update), ending)
 
 
 def promote(view: View, message: str) -> Decision:
@@ -167,9 +171,18 @@ def finish(view: View, reason: str, message: str) -> Decision:
     return _ended(decided, _ending(view, stable.version, Outcome.PROMOTED, reason, message))
 
 
-def _ending(view: View, version: str, outcome: Outcome, reason: str, message: str) -> FinishedRollout:
+def _ending(
+    view: View, version: str, outcome: Outcome, reason: str, message: str, *, run_id: str = ""
+) -> FinishedRollout:
+    rollout = view.rollout
+    examined = (rollout.comparison, rollout.verification) if rollout is not None else ()
     return FinishedRollout(
-        version=version, outcome=outcome, reason=reason, message=cut(message), finished_time=iso(view.now)
+        version=version,
+        outcome=outcome,
+        reason=reason,
+        message=cut(message),
+        finished_time=iso(view.now),
+        run_ids=[run for run in (run_id, *(found.run_id for found in examined if found is not None)) if run],
     )
 
 

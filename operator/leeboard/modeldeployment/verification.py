@@ -71,7 +71,7 @@ def _answered(view: View, errand: Errand, found: ReportedRun) -> Decision | None
         if report.passed:
             return examination.passed(view, found, "verification", "Verified")
         message = f"{report.message}; report: {found.report_uri}"
-        return transitions.roll_back(view, Outcome.ROLLED_BACK, "VerificationFailed", message)
+        return transitions.roll_back(view, Outcome.ROLLED_BACK, "VerificationFailed", message, run_id=found.run_id)
     return _impossible(view, errand, report.message) if report.permanent else None
 
 
