@@ -499,7 +499,16 @@ def test_a_worker_killed_in_training_is_taken_over(river: River, tmp_path: Path)
     assert statuses(river, request) == ["KILLED", "RUNNING"]
 
 
-@pytest.mark.parametrize(("moment", "left"), [("before-registering", 1), ("after-registering", 2)])
+@pytest.mark.parametrize(
+    ("moment", "left"),
+    [
+        ("before-storing", 1),
+        ("before-registering", 1),
+        ("while-registering", 2),
+        ("after-registering", 2),
+        ("before-finishing", 2),
+    ],
+)
 def test_a_worker_killed_at_registering_registers_once_in_all(river: River, moment: str, left: int):
     request = river.retrain()
     process = worker(request, "tests.support.dyingworker", moment)

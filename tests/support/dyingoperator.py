@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from leeboard.api.modeldeployment import RegistryWrite
 from leeboard.contract import tags
+from leeboard.contract.documents import short_hash
 from leeboard.contract.jobs import JobReport
 from leeboard.contract.registry import ModelVersion, RegisteredModel, ReportedRun
 from leeboard.contract.serving import TableState
@@ -46,6 +47,18 @@ class Fate:
     """What was written, or was about to be."""
     routes: list[dict[str, Any]] = field(default_factory=list)
     """Every HTTPRoute that was applied."""
+    rival: Callable[[dict[str, Any]], Awaitable[None]] | None = None
+    """Writes the object just before each first try to write its status, so that the try meets a conflict."""
+    conflicts: int = 0
+    _disturbed: str = ""
+
+    async def disturb(self, raw: dict[str, Any], status: dict[str, Any]) -> None:
+        """Let the rival write, unless this very status was disturbed before."""
+        content = short_hash({**status, "conditions": [], "lastMeasurementTime": ""})
+        if self.rival is not None and content != self._disturbed:
+            self._disturbed = content
+            self.conflicts += 1
+            await self.rival(raw)
 
     async def write(self, what: str, act: Callable[[], Awaitable[T]]) -> T:
         fatal = len(self.writes) == self.at
@@ -83,6 +96,7 @@ class DyingClient:
         await self.fate.write(f"delete {kind}", lambda: self.client.delete(kind, namespace, name, uid))
 
     async def replace_status(self, raw: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
+        await self.fate.disturb(raw, status)
         return await self.fate.write("status", lambda: self.client.replace_status(raw, status))
 
 

@@ -9,9 +9,18 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+import mlflow
+import mlflow.sklearn
+from mlflow.tracking import MlflowClient
+
 from leeboard.contract.jobs import JobReport, JobRequest, RetrainRequest
 from leeboard_workers.jobs import frame, handlers, retrain
 from leeboard_workers.jobs.main import read_request
+
+
+def die(*_: Any, **__: Any) -> Any:
+    """Be killed, as by the kernel: nothing is cleaned up."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class FatalCheck:
@@ -24,7 +33,7 @@ class FatalCheck:
         return getattr(self._run, name)
 
     def ensure_ours(self) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
+        die()
 
 
 def die_before_registering(request: JobRequest, desk: frame.Desk) -> tuple[JobReport, frame.Artifacts]:
@@ -32,14 +41,48 @@ def die_before_registering(request: JobRequest, desk: frame.Desk) -> tuple[JobRe
     return retrain.handle(request, replace(desk, run=FatalCheck(desk.run)))  # type: ignore[arg-type]
 
 
-def die_after_registering(request: JobRequest, desk: frame.Desk) -> tuple[JobReport, frame.Artifacts]:
+def die_before_storing(request: JobRequest, desk: frame.Desk) -> tuple[JobReport, frame.Artifacts]:
+    """Die with the model trained and the training rows stored, before the model is."""
     assert isinstance(request, RetrainRequest)
-    retrain.handle(request, desk)
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("unreachable")
+    mlflow.sklearn.log_model = die
+    return retrain.handle(request, desk)
 
 
-MOMENTS = {"before-registering": die_before_registering, "after-registering": die_after_registering}
+def die_while_registering(request: JobRequest, desk: frame.Desk) -> tuple[JobReport, frame.Artifacts]:
+    """Die when MLflow has made the version, before it has answered."""
+    assert isinstance(request, RetrainRequest)
+    made = mlflow.register_model
+
+    def registered(*words: Any, **more: Any) -> Any:
+        made(*words, **more)
+        die()
+
+    mlflow.register_model = registered
+    return retrain.handle(request, desk)
+
+
+def die_after_registering(request: JobRequest, desk: frame.Desk) -> tuple[JobReport, frame.Artifacts]:
+    """Die with the version registered, before the report is left."""
+    assert isinstance(request, RetrainRequest)
+    done = retrain.handle(request, desk)
+    die()
+    return done
+
+
+def die_before_finishing(request: JobRequest, desk: frame.Desk) -> tuple[JobReport, frame.Artifacts]:
+    """Die with the report left, before the run is ended."""
+    assert isinstance(request, RetrainRequest)
+    MlflowClient.set_terminated = die
+    return retrain.handle(request, desk)
+
+
+MOMENTS = {
+    "before-storing": die_before_storing,
+    "before-registering": die_before_registering,
+    "while-registering": die_while_registering,
+    "after-registering": die_after_registering,
+    "before-finishing": die_before_finishing,
+}
 
 if __name__ == "__main__":
     frame.work(read_request(["retrain"]), MOMENTS[sys.argv[1]], permanent=handlers.PERMANENT)

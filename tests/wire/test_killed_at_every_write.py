@@ -269,3 +269,23 @@ async def test_a_retraining_ends_the_same_wherever_the_operator_dies(bench: Benc
         assert life.operator.deaths == 1, where
         assert _without_names(end) == _without_names(wanted), where
         assert Counter(fate.writes)["create RayJob"] <= 2, where
+
+
+# -- a rival --
+
+
+async def test_a_conflict_at_every_status_write_changes_nothing_in_the_end(bench: Bench, client: Client) -> None:
+    wanted = await retrain(Life(bench, client, Fate()))
+    await _begin_anew(bench)
+    fate = Fate()
+    numbers = iter(range(10_000))
+
+    async def rival(raw: dict[str, Any]) -> None:
+        where = f"{path(bench.namespace, 'retrainpolicies')}/{raw['metadata']['name']}"
+        await bench.patch(where, {"metadata": {"labels": {"rival": str(next(numbers))}}})
+
+    fate.rival = rival
+    end = await retrain(Life(bench, client, fate))
+    assert _without_names(end) == _without_names(wanted)
+    assert fate.conflicts >= 4
+    assert fate.writes.count("create RayJob") == 1

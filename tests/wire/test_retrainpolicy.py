@@ -232,6 +232,26 @@ async def test_a_person_asks_and_is_told_why_the_challenger_was_refused(
         assert len(await jobs(bench)) == 1
 
 
+async def test_two_operators_at_once_start_one_run_and_end_it_once(
+    bench: Bench, operator: OperatorProcess, model: str, mlflow_server: str, tmp_path: Path
+) -> None:
+    await loop(bench, model)
+    second = OperatorProcess(bench, tmp_path / "second.log", operator.kinds, operator.variables)
+    async with operator, second:
+        await bench.until(lambda: _is(bench, "Watching"), "the policy to watch")
+        await drift(bench)
+        name, request = await job(bench)
+        report = RetrainReport(request_hash=request.request_hash, outcome=JobOutcome.INSUFFICIENT, message="12 rows")
+        leave_report(mlflow_server, request, report)
+        await end_job(bench, name)
+        assert await outcome(bench) == "Inconclusive"
+        await bench.until(lambda: _is(bench, "MinInterval"), "the interval to be waited for")
+    assert list(await jobs(bench)) == [name]
+    now = await status(bench)
+    assert len(now["history"]) == 1
+    assert [(fired["id"], fired["count"]) for fired in now["consumed"]] == [("drift/watch/e1", 1)]
+
+
 async def test_after_a_loss_of_its_status_a_token_is_not_taken_up_twice(
     bench: Bench, operator: OperatorProcess, model: str, mlflow_server: str
 ) -> None:

@@ -24,6 +24,7 @@ SPEC: dict[str, Any] = {
         "continual": {
             "triggers": [
                 {"name": "drift", "drift": {"driftMonitorRef": {"name": "watch"}}},
+                {"name": "quality", "performance": {"driftMonitorRef": {"name": "watch"}, "check": "right"}},
                 {"name": "labels", "volume": {"newLabelledRows": 100}},
                 {"name": "age", "time": {"maxAge": "3d"}},
             ],
@@ -36,7 +37,22 @@ SPEC: dict[str, Any] = {
     "budget": {"maxRunsPerDay": 3, "stopAfterRejections": 2},
     "job": {"retries": 1},
 }
-MONITOR = {"modelDeploymentRef": {"name": MODEL}, "schedule": {"every": "1h"}, "window": {"duration": "6h"}}
+MONITOR = {
+    "modelDeploymentRef": {"name": MODEL},
+    "schedule": {"every": "1h"},
+    "window": {"duration": "6h"},
+    "checks": [
+        {"name": "columns", "univariateTest": {}},
+        {"name": "right", "performance": {"metrics": [{"name": "accuracy", "maxDrop": 0.1}]}},
+    ],
+}
+LEVELS: list[dict[str, Any]] = [
+    SPEC["level"],
+    {"manual": {}},
+    {"scheduled": {"every": "6h"}},
+    {"scheduled": {"cron": "30 2 * * *", "timeZone": "Europe/Amsterdam"}},
+    {"scheduled": {"cron": "0 25 * * *"}},
+]
 
 
 class Policies(RuleBasedStateMachine):
@@ -52,6 +68,8 @@ class Policies(RuleBasedStateMachine):
         self.world.put(KIND, NAME, SPEC)
         self.numbers = iter(range(1, 10_000))
         self.versions = iter(range(2, 10_000))
+        self.jumped = False
+        """Whether the clock has jumped back: from then on days and intervals are what the clock says."""
         self.lost = False
         """Whether the status has been lost: from then on there is no memory of intervals and days."""
         self.starts: list[tuple[str, str]] = []
@@ -91,6 +109,33 @@ class Policies(RuleBasedStateMachine):
     def the_operator_dies_in_mid_pass(self, after: int) -> None:
         self.pass_once(crash_after=after)
 
+    @rule(hours=st.sampled_from([-30, -1]))
+    def the_clock_jumps_back(self, hours: int) -> None:
+        self.jumped = True
+        self.world.pass_time(hours=hours)
+        self.pass_once()
+
+    @rule(level=st.sampled_from(LEVELS))
+    def someone_changes_the_level(self, level: dict[str, Any]) -> None:
+        raw = self.world.objects[KIND, NAME]
+        raw["metadata"]["generation"] += 1
+        raw["spec"] = raw["spec"] | {"level": level}
+        self.pass_once()
+
+    @rule()
+    def answers_turn_out_worse(self) -> None:
+        episode = self.world.objects["DriftMonitor", "watch"].get("status", {}).get("episode")
+        if episode is not None and "right" not in episode["checks"]:
+            episode["checks"].append("right")
+        self.pass_once()
+
+    @rule(suspend=st.booleans())
+    def someone_suspends_or_resumes(self, *, suspend: bool) -> None:
+        raw = self.world.objects[KIND, NAME]
+        raw["metadata"]["generation"] += 1
+        raw["spec"] = raw["spec"] | {"suspend": suspend}
+        self.pass_once()
+
     @rule(open_=st.booleans())
     def drift_begins_or_ends(self, *, open_: bool) -> None:
         raw = self.world.objects["DriftMonitor", "watch"]
@@ -120,7 +165,9 @@ class Policies(RuleBasedStateMachine):
     def someone_changes_the_spec(self) -> None:
         raw = self.world.objects[KIND, NAME]
         raw["metadata"]["generation"] += 1
-        raw["spec"] = SPEC | {"trainer": {"builtin": {"refit": {}}, "parameters": {"n": str(next(self.numbers))}}}
+        raw["spec"] = raw["spec"] | {
+            "trainer": {"builtin": {"refit": {}}, "parameters": {"n": str(next(self.numbers))}}
+        }
         self.pass_once()
 
     @precondition(lambda self: self.active is not None)
@@ -198,14 +245,21 @@ class Policies(RuleBasedStateMachine):
                 assert owner == request.policy_run_id
 
     @invariant()
+    def a_tick_starts_one_run_and_so_does_a_token(self) -> None:
+        for request in self.world.made:
+            assert isinstance(request, RetrainRequest)
+            assert all(fired.count == 1 for fired in request.triggers if fired.name in {"schedule", "manual"})
+
+    @invariant()
     def intervals_and_days_are_kept(self) -> None:
         status = self.status
-        if self.lost:
+        if self.lost or self.jumped:
             return
         run = status.active_run
+        continual = "continual" in self.world.objects[KIND, NAME]["spec"]["level"]
         if run is not None and (not self.starts or self.starts[-1][0] != run.id):
             manual = any(trigger.name == "manual" for trigger in run.triggers)
-            if self.starts and not manual:
+            if self.starts and not manual and continual:
                 gap = instant(run.started_time) - instant(self.starts[-1][1])
                 assert gap.total_seconds() >= 2 * 3600
             self.starts.append((run.id, run.started_time))
@@ -220,6 +274,8 @@ class Policies(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """When failures stop, whatever is under way comes to its end."""
+        self.someone_suspends_or_resumes(suspend=False)
+        self.someone_changes_the_level(SPEC["level"])
         for _ in range(6):
             asyncio.run(self.world.settle(LOOP, NAME))
             if self.active is not None:
