@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 from leeboard.api.modeldeployment import RegistryWrite
 from leeboard.contract import tags
-from leeboard.contract.documents import short_hash
 from leeboard.contract.jobs import JobReport
 from leeboard.contract.registry import ModelVersion, RegisteredModel, ReportedRun
 from leeboard.contract.serving import TableState
@@ -48,15 +47,14 @@ class Fate:
     routes: list[dict[str, Any]] = field(default_factory=list)
     """Every HTTPRoute that was applied."""
     rival: Callable[[dict[str, Any]], Awaitable[None]] | None = None
-    """Writes the object just before each first try to write its status, so that the try meets a conflict."""
+    """Writes the object just before every other try to write its status, so that each write meets a conflict first."""
     conflicts: int = 0
-    _disturbed: str = ""
+    _disturbed: bool = False
 
-    async def disturb(self, raw: dict[str, Any], status: dict[str, Any]) -> None:
-        """Let the rival write, unless this very status was disturbed before."""
-        content = short_hash({**status, "conditions": [], "lastMeasurementTime": ""})
-        if self.rival is not None and content != self._disturbed:
-            self._disturbed = content
+    async def disturb(self, raw: dict[str, Any]) -> None:
+        """Let the rival write, unless it did the last time."""
+        self._disturbed = self.rival is not None and not self._disturbed
+        if self.rival is not None and self._disturbed:
             self.conflicts += 1
             await self.rival(raw)
 
@@ -96,7 +94,7 @@ class DyingClient:
         await self.fate.write(f"delete {kind}", lambda: self.client.delete(kind, namespace, name, uid))
 
     async def replace_status(self, raw: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
-        await self.fate.disturb(raw, status)
+        await self.fate.disturb(raw)
         return await self.fate.write("status", lambda: self.client.replace_status(raw, status))
 
 

@@ -238,7 +238,7 @@ async def test_two_operators_at_once_start_one_run_and_end_it_once(
     await loop(bench, model)
     second = OperatorProcess(bench, tmp_path / "second.log", operator.kinds, operator.variables)
     async with operator, second:
-        await bench.until(lambda: _is(bench, "Watching"), "the policy to watch")
+        await bench.until(lambda: _is(bench, "Watching"), "the policy to watch", within=90)
         await drift(bench)
         name, request = await job(bench)
         report = RetrainReport(request_hash=request.request_hash, outcome=JobOutcome.INSUFFICIENT, message="12 rows")
