@@ -6,5 +6,6 @@ pytest_plugins = [
     "tests.support.helm",
     "tests.support.mlflow",
     "tests.support.rayhead",
+    "tests.support.riverjobs",
     "tests.support.shell",
 ]

@@ -28,5 +28,5 @@ async def test_a_fleet_settles_rests_and_reacts(bench: Bench, mlflow_server: str
         await ships.restart(within=100)
         assert len(ships.writes()) == before, "each object was looked at again, and nothing was written"
 
-        seconds = sorted(await ships.react(15))
+        seconds = sorted(await ships.react(8))
         assert seconds[len(seconds) // 2] < 1
