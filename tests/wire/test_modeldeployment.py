@@ -14,7 +14,8 @@ import pytest
 from mlflow import MlflowClient
 
 from leeboard.contract import tags
-from leeboard.contract.jobs import FitDetectorReport, JobOutcome
+from leeboard.contract.examinations import CompareReport, VerifyReport
+from leeboard.contract.jobs import FitDetectorReport, JobOutcome, JobReport
 from leeboard.sandbox.processes import Supervisor
 from leeboard.sandbox.prometheus import start_prometheus
 from tests.support.bench import Bench, path
@@ -75,6 +76,16 @@ def counters() -> Iterator[Web]:
     with web() as told:
         told.kind = "text/plain; version=0.0.4"
         told.body = b""
+        yield told
+
+
+@pytest.fixture
+def collector() -> Iterator[Web]:
+    """Tell where the log lies."""
+    with web() as told:
+        told.body = json.dumps(
+            {"predictions": "/log/p", "labels": "/log/l", "predictionRows": 1000, "labelRows": 0}
+        ).encode()
         yield told
 
 
@@ -160,11 +171,13 @@ async def mlflow(mlflow_server: str) -> AsyncIterator[Door]:
 
 @pytest.fixture
 async def operator(
-    bench: Bench, arms: Web, mlflow: Door, prometheus: Door, tmp_path: Path
+    bench: Bench, arms: Web, collector: Web, mlflow: Door, prometheus: Door, *, tmp_path: Path
 ) -> AsyncIterator[OperatorProcess]:
     variables = {
         "LEEBOARD_TRACKING_URI": mlflow.url,
         "LEEBOARD_PROMETHEUS_URL": prometheus.url,
+        "LEEBOARD_COLLECTOR_URL": collector.url,
+        "NO_PROXY": "127.0.0.1",
         "LEEBOARD_REGISTRY_POLL_SECONDS": "1",
         "LEEBOARD_SERVICE_TIMEOUT_SECONDS": "5",
         "HTTP_PROXY": arms.url,
@@ -333,3 +346,112 @@ async def test_a_person_aborts_a_rollout(scene: Scene) -> None:
         await scene.settles("1")
 
     assert scene.cluster.splits[-1] == {"1": 100}
+
+
+async def test_a_version_is_verified_shadowed_compared_and_approved(scene: Scene) -> None:
+    pack = {"dataset": {"uri": "/pack", "labelColumn": "late"}, "metrics": [{"name": "accuracy", "min": 0.8}]}
+    stages = [{"name": "shadow", "shadow": {"duration": "2s", "minSamples": 10}}, *ROLLOUT["stages"]]
+    scene.register("champion")
+    await scene.make(verification=pack, rollout=ROLLOUT | {"stages": stages, "approval": "Manual"})
+    async with scene.operator:
+        await scene.says("Verifying")
+        await _answered(scene, VerifyReport, passed=True, message="version 1 passed")
+        await scene.settles("1")
+        scene.register("challenger")
+        await scene.says("Verifying")
+        await _answered(scene, VerifyReport, passed=True, message="version 2 passed")
+        await scene.says("Comparing")
+        assert scene.cluster.splits == [{"1": 100}], "a shadow has no share"
+        run = await _answered(scene, CompareReport, passed=True, message="they agree")
+        message = await scene.says("WaitingForApproval", within=60)
+        assert run in message
+        where = f"{path(scene.bench.namespace, PLURAL)}/{NAME}"
+        await scene.bench.patch(where, {"metadata": {"annotations": {"leeboard.dev/promote": "2/now"}}})
+        await scene.settles("2")
+
+    assert scene.cluster.splits == [{"1": 100}, {"1": 80, "2": 20}, {"1": 40, "2": 60}, {"2": 100}]
+    assert len((await scene.status())["lastRollout"]["runIds"]) == 2
+
+
+async def _answered(scene: Scene, kind: type[JobReport], **found: Any) -> str:
+    """Leave the report of the one job that has not ended, and return its run."""
+    [name] = [name for name, job in (await jobs(scene.bench)).items() if not job.get("status")]
+    request = await request_of(scene.bench, name)
+    report = kind(**({"request_hash": request.request_hash, "outcome": JobOutcome.MEASURED} | found))
+    run = leave_report(scene.mlflow.target, request, report)
+    await end_job(scene.bench, name)
+    return run
+
+
+async def test_what_people_change_by_hand_does_no_harm(scene: Scene) -> None:
+    scene.register("champion")
+    await scene.make()
+    async with scene.operator:
+        await scene.settles("1")
+        [arm] = await scene.cluster.arms()
+        routes = f"/apis/gateway.networking.k8s.io/v1/namespaces/{scene.bench.namespace}/httproutes/{NAME}"
+        arms = f"/apis/serving.kserve.io/v1beta1/namespaces/{scene.bench.namespace}/inferenceservices"
+        await scene.bench.patch(f"{arms}/{arm['metadata']['name']}", {"metadata": {"labels": {"team": "blue"}}})
+        await scene.bench.person.delete(routes)
+        await scene.bench.until(lambda: _exists(scene, routes), "the route to be made again")
+        scene.client.delete_registered_model_alias(scene.model, "champion")
+        await scene.bench.person.delete(f"{arms}/{arm['metadata']['name']}")
+        await scene.bench.until(lambda: _made_again(scene, arm["metadata"]["uid"]), "the arm to be made again")
+        await scene.settles("1")
+
+    assert scene.cluster.splits == [{"1": 100}]
+    assert (await scene.status())["attempts"] == 1
+
+
+async def _exists(scene: Scene, where: str) -> bool:
+    return bool((await scene.bench.person.get(where)).status_code == 200)
+
+
+async def _made_again(scene: Scene, uid: str) -> bool:
+    return [arm["metadata"]["uid"] for arm in await scene.cluster.arms()] not in ([], [uid])
+
+
+async def test_a_namesake_goes_on_and_a_second_owner_of_an_alias_is_told(scene: Scene) -> None:
+    scene.register("champion")
+    await scene.make()
+    async with scene.operator:
+        await scene.settles("1")
+        where = f"{path(scene.bench.namespace, PLURAL)}/{NAME}"
+        await scene.bench.person.delete(where)
+        await scene.bench.until(lambda: _gone(scene), "the arms to go with their owner", within=60)
+        await scene.make()
+        await scene.settles("1")
+        other = {"metadata": {"name": "other", "namespace": scene.bench.namespace}, "kind": "ModelDeployment"}
+        spec = {"apiVersion": "leeboard.dev/v1alpha1", "spec": {"model": {"name": scene.model}}}
+        await scene.bench.create(other | spec, PLURAL)
+        await scene.bench.until(lambda: _owned(scene), "the second one to be told")
+        await scene.settles("1")
+
+
+async def _gone(scene: Scene) -> bool:
+    return not await scene.cluster.arms()
+
+
+async def _owned(scene: Scene) -> bool:
+    found = (await scene.bench.read("other", PLURAL)).get("status", {}).get("conditions", [])
+    return any(one["reason"] == "AliasOwnedByOther" and f"/{NAME} " in one["message"] for one in found)
+
+
+async def test_of_challengers_in_quick_succession_the_newest_comes_in(scene: Scene) -> None:
+    scene.register("champion")
+    await scene.make()
+    async with scene.operator:
+        await scene.settles("1")
+        for _ in range(3):
+            scene.register("challenger")
+            await scene.bench.until(lambda: _coming(scene, scene.aliases()["challenger"]), "it to come in")
+        await scene.settles("4", within=90)
+
+    outcomes = {entry["version"]: entry["outcome"] for entry in (await scene.status())["history"]}
+    assert outcomes == {"1": "Promoted", "2": "Superseded", "3": "Superseded", "4": "Promoted"}
+    assert all(sum(split.values()) == 100 for split in scene.cluster.splits)
+    assert not any({"2", "3"} <= set(split) for split in scene.cluster.splits)
+
+
+async def _coming(scene: Scene, version: str) -> bool:
+    return bool((await scene.status()).get("candidate", {}).get("version") == version)

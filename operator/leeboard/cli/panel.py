@@ -51,7 +51,7 @@ def _rows(loop: Loop, now: datetime) -> Iterator[tuple[str, RenderableType]]:
         yield _label("drift", monitor.metadata.name, loop), _drift(monitor, now)
     for policy in loop.policies:
         yield _label("retraining", policy.metadata.name, loop), _retraining(policy, now)
-    waits = list(_waits(loop))
+    waits = list(_waits(loop, now))
     if waits:
         yield "waits for", Group(*waits)
 
@@ -223,7 +223,7 @@ def _comparison(challenger: dict[str, float], champion: dict[str, float]) -> Ite
         yield grid
 
 
-def _waits(loop: Loop) -> Iterator[RenderableType]:
+def _waits(loop: Loop, now: datetime) -> Iterator[RenderableType]:
     everything: tuple[ModelDeployment | DriftMonitor | RetrainPolicy, ...] = (
         loop.deployment,
         *loop.monitors,
@@ -233,7 +233,7 @@ def _waits(loop: Loop) -> Iterator[RenderableType]:
         for condition in found.status.conditions:
             if _matters(condition):
                 style = BAD if condition.type == "Stalled" else BUSY
-                who = type(found).__name__
+                who = f"{type(found).__name__}, for {since(condition.last_transition_time, now)}"
                 yield Text.assemble((f"{condition.reason} ", style), condition.message, (f"  ({who})", QUIET))
 
 

@@ -4,7 +4,8 @@ import io
 
 from rich.console import Console, RenderableType
 
-from leeboard.cli.findings import drift, retraining
+from leeboard.cli.findings import comparison, drift, retraining, verification
+from leeboard.contract.examinations import CompareReport, VerifyReport
 from leeboard.contract.jobs import DriftReport, RetrainReport
 
 
@@ -84,3 +85,22 @@ def test_shows_gates_and_backtest_of_a_challenger():
     assert lines[0] == "passed trained on 80,000 rows, compared on 2,000"
     assert "✓ better roc_auc 0.73 0.7 0.005" in lines
     assert "2026-01-01T00:00:00Z 2026-01-08T00:00:00Z 10 0.71" in lines
+
+
+def test_shows_what_the_test_pack_proved():
+    latency = {"p50": 12.0, "p95": 20.0, "p99": 30.0}
+    metric = {"name": "accuracy", "verdict": "Failed", "candidate": 0.71, "stable": 0.8, "bound": 0.78, "message": "no"}
+    given = {"requestHash": "f", "outcome": "Measured", "message": "version 2 failed", "version": "2", "rows": 1000}
+    more = {"comparedRows": 990, "refusedRows": 10, "metrics": [metric], "latency": latency}
+    lines = _lines(verification(VerifyReport.model_validate(given | more)))
+    assert lines[0] == "not passed version 2, 1,000 labelled rows through its arm, 10 refused, 0 failed"
+    assert "✗ accuracy 0.71 0.8 0.78 no" in lines
+    assert "candidate 12 20 30" in lines
+
+
+def test_shows_how_answers_in_the_shadow_agree():
+    given = {"requestHash": "f", "outcome": "Measured", "passed": True, "message": "they agree", "version": "2"}
+    more = {"stableVersion": "1", "rows": 2000, "pairs": [{"stable": "no", "candidate": "yes", "rows": 30}]}
+    lines = _lines(comparison(CompareReport.model_validate(given | more)))
+    assert lines[:2] == ["passed version 2 beside version 1, 2,000 rows that both answered", "they agree"]
+    assert "no yes 30" in lines

@@ -40,8 +40,8 @@ def _panel(found: Loop) -> str:
         "version 9 comes in, for 19 min, because of drift",
         "roc_auc  0.7312  champion 0.7021",
         "version 8 RolledBack 1 d ago: too many errors",
-        "RollingOut held for another 5 min  (ModelDeployment)",
-        "WaitsForRollout version 9 comes in  (RetrainPolicy)",
+        "RollingOut held for another 5 min  (ModelDeployment, for 1 h)",
+        "WaitsForRollout version 9 comes in  (RetrainPolicy, for 1 h)",
     ],
 )
 def test_tells(words: str):
