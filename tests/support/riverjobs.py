@@ -46,7 +46,10 @@ BETTER = Gate(name="better", metric="roc_auc", min_gain_over_champion=0.0)
 CHECKS = (
     Check(name="columns", univariate_test=UnivariateTest()),
     Check(name="distance", univariate_distance=UnivariateDistance()),
-    Check(name="joint", multivariate_test=MultivariateTest(maximum_mean_discrepancy=MaximumMeanDiscrepancy())),
+    Check(
+        name="joint",
+        multivariate_test=MultivariateTest(maximum_mean_discrepancy=MaximumMeanDiscrepancy(), min_effect=0.1),
+    ),
     Check(name="answers", prediction=Prediction()),
     Check(name="strangers", out_of_distribution_rate=OutOfDistributionIncrease()),
 )

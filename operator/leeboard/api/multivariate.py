@@ -102,11 +102,19 @@ class MultivariateTest(ApiModel):
     """Error of reconstruction from principal components: cheap, for broken relations."""
     alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.01
     """Significance level."""
-    min_effect: Share = 0.01
-    """Smallest effect that counts, 0: nothing tells then from now, 1: everything does."""
+    min_effect: Share | None = None
+    """Smallest effect that counts, 0: nothing tells then from now, 1: everything does. Left out: 0.3, and 0.8 of
+    domainClassifier, since trees tell most weeks apart; quiet years are calm with these."""
     spans: Annotated[int, Field(ge=2, le=10_000)] | None = None
     """Spans of consecutive rows that the window is cut into; whole spans are taken for independent, not rows, since
     rows resemble their neighbours in time. Left out: as long as rows of the reference are found to do so."""
+
+    @property
+    def smallest_effect(self) -> float:
+        """Smallest effect that counts, stated or not."""
+        if self.min_effect is not None:
+            return self.min_effect
+        return 0.3 if self.domain_classifier is None else 0.8
 
     rules: ClassVar[tuple[Rule, ...]] = (
         exactly_one("maximumMeanDiscrepancy", "energyDistance", "domainClassifier", "pcaReconstruction"),

@@ -134,7 +134,7 @@ def _jointly(name: str, task: JointTask) -> CheckReport:
     try:
         return verdicts.joint_verdict(name, task.test, run_joint_test(task))
     except UnfitRowsError as error:
-        return verdicts.unmeasured(name, "multivariateTest", task.test.min_effect, str(error))
+        return verdicts.unmeasured(name, "multivariateTest", task.test.smallest_effect, str(error))
 
 
 def _rowwise(

@@ -107,8 +107,8 @@ def joint_verdict(name: str, test: MultivariateTest, outcome: JointOutcome) -> C
         name=name,
         kind="multivariateTest",
         statistic=outcome.effect,
-        threshold=test.min_effect,
-        drifted=outcome.p_value < test.alpha and outcome.effect >= test.min_effect,
+        threshold=test.smallest_effect,
+        drifted=outcome.p_value < test.alpha and outcome.effect >= test.smallest_effect,
         worst_columns=tuple(column for column in telling if outcome.importances[column] > 0)[:WORST_COLUMNS],
         message=f"{outcome.told}: effect {outcome.effect:.3g}, p = {outcome.p_value:.2g}{notes}",
     )

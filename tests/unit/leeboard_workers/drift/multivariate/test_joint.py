@@ -12,10 +12,18 @@ from leeboard_workers.drift import compare
 from leeboard_workers.drift.multivariate import JointTask, UnfitRowsError, run_joint_test
 
 TESTS: list[dict[str, Any]] = [
-    {"maximumMeanDiscrepancy": {"permutations": 99, "reduce": {"pca": {"components": 6}}}, "alpha": 0.05},
-    {"energyDistance": {"permutations": 99, "reduce": {"randomProjection": {"components": 2}}}, "alpha": 0.05},
-    {"domainClassifier": {"folds": 2}},
-    {"pcaReconstruction": {"components": 1}},
+    {
+        "maximumMeanDiscrepancy": {"permutations": 99, "reduce": {"pca": {"components": 6}}},
+        "alpha": 0.05,
+        "minEffect": 0.1,
+    },
+    {
+        "energyDistance": {"permutations": 99, "reduce": {"randomProjection": {"components": 2}}},
+        "alpha": 0.05,
+        "minEffect": 0.1,
+    },
+    {"domainClassifier": {"folds": 2}, "minEffect": 0.1},
+    {"pcaReconstruction": {"components": 1}, "minEffect": 0.1},
 ]
 NAMES = [next(iter(test)) for test in TESTS]
 
@@ -45,7 +53,7 @@ def test_the_report_tells_of_drift_and_of_quiet(test: dict[str, Any]):
     (then,), (now,) = quiet.checks, drifted.checks
     assert (then.kind, then.drifted, now.drifted) == ("multivariateTest", False, True)
     assert (now.statistic or 0.0) > 0.15 > (then.statistic or 0.0)
-    assert now.threshold == 0.01
+    assert now.threshold == 0.1
     assert "effect" in now.message
     assert "p = " in now.message
     assert set(now.worst_columns[:2]) == ({"level", "echo"} if "domainClassifier" in test else set())
@@ -82,6 +90,12 @@ def test_too_little_to_test_is_a_sentence_and_no_drift(test: dict[str, Any]):
     assert none.message.startswith("no column can be tested jointly: x is left out: columns of type struct")
 
 
+def test_the_smallest_effect_depends_on_the_method_unless_stated():
+    tests = [MultivariateTest.model_validate({name: {}}) for name in NAMES]
+    assert [test.smallest_effect for test in tests] == [0.3, 0.3, 0.8, 0.3]
+    assert MultivariateTest.model_validate({"domainClassifier": {}, "minEffect": 0.0}).smallest_effect == 0.0
+
+
 def test_columns_that_weigh_nothing_take_no_part():
     reference, window = table(300, 1), table(300, 2)
     window = window.set_column(0, "level", pa.array(np.full(300, 9.0)))
@@ -112,6 +126,8 @@ def test_rows_that_resemble_their_neighbours_are_no_drift():
     reference, window = (
         pa.table({f"x{at}": part[:, at] for at in range(3)}) for part in (wander[:1_600], wander[1_600:])
     )
-    (careful,) = compare(reference, window, checks=[check({"maximumMeanDiscrepancy": {}})]).checks
-    (naive,) = compare(reference, window, checks=[check({"maximumMeanDiscrepancy": {}, "spans": 400})]).checks
+    (careful,) = compare(reference, window, checks=[check({"maximumMeanDiscrepancy": {}, "minEffect": 0.0})]).checks
+    (naive,) = compare(
+        reference, window, checks=[check({"maximumMeanDiscrepancy": {}, "spans": 400, "minEffect": 0.0})]
+    ).checks
     assert (naive.drifted, careful.drifted) == (True, False)

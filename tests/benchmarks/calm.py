@@ -1,0 +1,181 @@
+"""How often a quiet year alarms, and after how many windows a change does: the real comparison, the real episodes.
+
+`python -m tests.benchmarks.calm` prints both as tables; it takes about half an hour on two cores.
+
+A year is made of whole weeks of January and February's flights, drawn with replacement, so that hours, weekdays and
+weather hang together as they do; the reference is four of those weeks. One flight in ten is taken. A change fills every
+window from its first on.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.table import Table
+
+from leeboard.api.checks import Check, UnivariateTest
+from leeboard.api.driftmonitor import DriftMonitor, DriftMonitorStatus, MonitorRun, WindowVerdict
+from leeboard.api.multivariate import (
+    DomainClassifier,
+    EnergyDistance,
+    MaximumMeanDiscrepancy,
+    MultivariateTest,
+    PcaReconstruction,
+)
+from leeboard.control.clock import iso
+from leeboard.driftmonitor import episodes
+from leeboard.sandbox import flights
+from leeboard_workers.drift import compare
+
+THINNED = 10
+WEEKS = pd.date_range("2013-01-07", "2013-02-25", freq="7D")
+REFERENCE_WEEKS = 4
+YEAR_WEEKS = 52
+YEARS = 20
+STEPS = 4
+"""Windows in which a change must be found."""
+TRIALS = 4
+DAYS = 7
+START = datetime(2026, 1, 5, tzinfo=UTC)
+
+MONITOR = DriftMonitor.model_validate(
+    {
+        "metadata": {"name": "calm", "namespace": "calm", "uid": "calm", "generation": 1},
+        "spec": {"modelDeploymentRef": {"name": "calm"}, "schedule": {"every": "7d"}, "window": {"duration": "7d"}},
+    }
+)
+CHECKS = {
+    "univariateTest, defaults": Check(name="columns", univariate_test=UnivariateTest()),
+    "univariateTest, minEffect 0.2, driftedShare 0.5": Check(
+        name="columns", univariate_test=UnivariateTest(min_effect=0.2, drifted_share=0.5)
+    ),
+    "maximumMeanDiscrepancy": Check(
+        name="mmd", multivariate_test=MultivariateTest(maximum_mean_discrepancy=MaximumMeanDiscrepancy())
+    ),
+    "energyDistance": Check(name="energy", multivariate_test=MultivariateTest(energy_distance=EnergyDistance())),
+    "domainClassifier": Check(name="trees", multivariate_test=MultivariateTest(domain_classifier=DomainClassifier())),
+    "pcaReconstruction": Check(name="pca", multivariate_test=MultivariateTest(pca_reconstruction=PcaReconstruction())),
+}
+
+
+@cache
+def days_of(first: pd.Timestamp, count: int = DAYS) -> tuple[pa.Table, ...]:
+    """Return the flights of some days, each by itself."""
+    table = _year().between(str(first), str(first + pd.Timedelta(days=count)))
+    whole = table.iloc[::THINNED]
+    starts = [first + pd.Timedelta(days=day) for day in range(count)]
+    return tuple(_features(whole[whole[flights.TIME].dt.floor("D") == day]) for day in starts)
+
+
+def week(random: np.random.Generator) -> pa.Table:
+    """Return a week of the winter."""
+    return pa.concat_tables(days_of(WEEKS[random.choice(len(WEEKS))]))
+
+
+def reference(random: np.random.Generator) -> pa.Table:
+    """Return four weeks of the winter."""
+    chosen = sorted(random.choice(len(WEEKS), REFERENCE_WEEKS, replace=False))
+    return pa.concat_tables([day for number in chosen for day in days_of(WEEKS[number])])
+
+
+def season(first: str) -> Callable[[np.random.Generator, int], pa.Table]:
+    """Return the weeks from a day on."""
+    start = pd.Timestamp(first)
+    return lambda _random, number: pa.concat_tables(days_of(start + pd.Timedelta(days=DAYS * number)))
+
+
+def other_unit(random: np.random.Generator, _number: int) -> pa.Table:
+    """Return a week of the winter with temperatures in Celsius."""
+    table = week(random)
+    place = table.column_names.index("temperature")
+    celsius = pc.multiply(pc.subtract(table["temperature"], 32.0), 5 / 9)
+    return table.set_column(place, "temperature", celsius)
+
+
+def broken_relation(random: np.random.Generator, _number: int) -> pa.Table:
+    """Return a week of the winter, each flight with the dew point of another: no column shows it."""
+    table = week(random)
+    place = table.column_names.index("dew_point")
+    return table.set_column(place, "dew_point", table["dew_point"].take(pa.array(random.permutation(len(table)))))
+
+
+CHANGES = {
+    "May": season("2013-05-06"),
+    "July": season("2013-07-01"),
+    "temperature in Celsius": other_unit,
+    "dew point of another flight": broken_relation,
+}
+
+
+def drifted(then: pa.Table, now: pa.Table, check: Check) -> bool:
+    """Hold a window against the reference."""
+    return compare(then, now, checks=[check]).checks[0].drifted
+
+
+def episodes_of(verdicts: Sequence[bool]) -> list[int]:
+    """Return at which windows, counted from one, episodes are raised, as the monitor raises and clears them."""
+    status, raised = DriftMonitorStatus(), []
+    for number, moved in enumerate(verdicts, start=1):
+        end = START + timedelta(days=DAYS * number)
+        run = MonitorRun(
+            window_start_time=iso(end - timedelta(days=DAYS)),
+            window_end_time=iso(end),
+            verdict=WindowVerdict.DRIFTED if moved else WindowVerdict.STABLE,
+            model_version="1",
+            finished_time=iso(end),
+        )
+        before = status.episode
+        status = status.model_copy(update={"last_run": run, "history": [run, *status.history][:10]})
+        status = episodes.after_run(status, run, MONITOR, "1", end)
+        if status.episode is not None and before is None:
+            raised.append(number)
+    return raised
+
+
+def quiet_year(check: Check, seed: int) -> list[bool]:
+    """Return the verdicts of a year of weekly windows in which nothing changes."""
+    random = np.random.default_rng(seed)
+    then = reference(random)
+    found = [drifted(then, pa.concat_tables(days_of(first)), check) for first in WEEKS]
+    return [found[number] for number in random.choice(len(WEEKS), YEAR_WEEKS)]
+
+
+def windows_until(check: Check, change: Callable[[np.random.Generator, int], pa.Table], seed: int) -> int | None:
+    """Return after how many windows an episode is raised; none: not within `STEPS`."""
+    random = np.random.default_rng(seed)
+    then = reference(random)
+    raised = episodes_of([drifted(then, change(random, number), check) for number in range(STEPS)])
+    return raised[0] if raised else None
+
+
+def main() -> None:
+    """Print both tables."""
+    quiet = Table("check", "drifted windows", "episodes a year", "at most", title=f"{YEARS} quiet years")
+    changed = Table("check", *CHANGES, title=f"windows until an episode, {TRIALS} trials each")
+    for name, check in CHECKS.items():
+        years = [quiet_year(check, seed) for seed in range(YEARS)]
+        counts = [len(episodes_of(year)) for year in years]
+        quiet.add_row(name, f"{np.mean(years):.1%}", f"{np.mean(counts):.2f}", str(max(counts)))
+        found = [[windows_until(check, change, seed) for seed in range(TRIALS)] for change in CHANGES.values()]
+        changed.add_row(name, *(", ".join(str(count or "-") for count in counts) for counts in found))
+    console = Console()
+    console.print(quiet)
+    console.print(changed)
+
+
+@cache
+def _year() -> flights.Flights:
+    return flights.load()
+
+
+def _features(frame: pd.DataFrame) -> pa.Table:
+    return pa.Table.from_pandas(frame[list(flights.FEATURES)], preserve_index=False)
+
+
+if __name__ == "__main__":
+    main()
