@@ -83,6 +83,8 @@ class Settings(BaseModel):
     """How many passes run at once."""
     max_jobs_at_once: Annotated[int, Field(ge=1, le=1000)] = 20
     """How many of Leeboard's RayJobs run at once; more wait for their turn."""
+    kept_runs: Annotated[int, Field(ge=10, le=100_000)] = 500
+    """How many MLflow runs of a DriftMonitor are kept, the newest; those of episodes stay in any case."""
     metrics_port: Port = 9100
     """Port of Prometheus metrics."""
     health_port: Port = 8080

@@ -237,3 +237,19 @@ async def test_an_mlflow_that_is_broken_is_told_from_one_that_is_away() -> None:
         with pytest.raises(TransientError, match="answers with an error: 503"):
             await registry.model("flights")
         registry.close()
+
+
+async def test_keeps_the_newest_runs_and_those_of_episodes(registry: MlflowRegistry, person: MlflowClient) -> None:
+    name = f"leeboard/ns/keep{next(_numbers)}"
+    experiment = person.create_experiment(name)
+
+    def leave(subject: str, start: int) -> str:
+        marks = {tags.KIND: "drift", tags.OBJECT: subject}
+        return str(person.create_run(experiment, start_time=start, tags=marks).info.run_id)
+
+    runs = [leave("ns/watch", start) for start in range(1, 7)]
+    other = leave("ns/other", 1)
+    await registry.keep_runs(name, "ns/watch", 3, {runs[0]: "e1", runs[5]: "e1"})
+    left = {run.info.run_id for run in person.search_runs([experiment])}
+    assert left == {runs[0], *runs[3:], other}
+    await registry.keep_runs("leeboard/ns/nowhere", "ns/watch", 3, {})

@@ -24,7 +24,7 @@ from leeboard.contract.registry import RegisteredModel, ReportedRun
 from leeboard.contract.serving import TableState
 from leeboard.control.children import ANNOTATION_REQUEST
 from leeboard.control.clock import iso
-from leeboard.control.steps import Create, Delete, EmitEvent, Outcomes, Plan, StepFailure, WriteRegistry
+from leeboard.control.steps import Create, Delete, EmitEvent, KeepRuns, Outcomes, Plan, StepFailure, WriteRegistry
 from leeboard.control.world import World
 from leeboard.settings import Settings
 
@@ -60,6 +60,7 @@ class PlayedWorld:
     """Requests of every RayJob ever made, in order."""
     events: list[EmitEvent] = field(default_factory=list)
     registry_writes: list[Any] = field(default_factory=list)
+    kept_runs: list[KeepRuns] = field(default_factory=list)
     status_writes: int = 0
     asked: list[str] = field(default_factory=list)
 
@@ -215,6 +216,8 @@ class PlayedWorld:
         elif isinstance(step, EmitEvent):
             if step not in self.events:  # equal ones are written once
                 self.events.append(step)
+        elif isinstance(step, KeepRuns):
+            self.kept_runs.append(step)
         else:
             assert isinstance(step, WriteRegistry)
             for write in step.writes:

@@ -87,10 +87,11 @@ def write_log(
     arm: str = ARM,
     answers: Any = None,
     labels_come: Any = None,
+    first: int = 0,
 ) -> LogTables:
-    """Log the frame's rows as requests of ten rows each, and their labels, at once or when `labels_come` says."""
+    """Log rows as requests of ten, numbered from `first`, and their labels, at once or when `labels_come` says."""
     rows = len(frame)
-    ids = [f"r{index // 10:06d}" for index in range(rows)]
+    ids = [f"r{index // 10:06d}" for index in range(first, first + rows)]
     times = pa.array(frame["at"].tolist(), pa.timestamp("us", "UTC"))
     predictions = pa.table(
         {

@@ -8,6 +8,7 @@ from pydantic import Field
 from leeboard.api.base import ApiModel, ElementName, Rule, Share, at_most_one, exactly_one
 from leeboard.api.multivariate import MultivariateTest
 from leeboard.api.performance import Performance
+from leeboard.api.quality import DataQuality
 from leeboard.api.shared import ColumnName
 
 
@@ -154,6 +155,8 @@ class Check(ApiModel):
     """How many more rows are out of distribution."""
     performance: Performance | None = None
     """Quality of the answers, once their outcomes are known."""
+    data_quality: DataQuality | None = None
+    """Faults of the data themselves."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         exactly_one(
@@ -163,5 +166,6 @@ class Check(ApiModel):
             "prediction",
             "outOfDistributionRate",
             "performance",
+            "dataQuality",
         ),
     )

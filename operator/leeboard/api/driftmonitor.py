@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from leeboard.api.base import ApiModel, Duration, ElementName, Rule, exactly_one
+from leeboard.api.base import ApiModel, Duration, ElementName, Rule, cel_seconds, exactly_one, seconds
 from leeboard.api.checks import Check, Columns, UnivariateTest
 from leeboard.api.shared import (
     ArmSpans,
@@ -27,6 +27,24 @@ KIND = "DriftMonitor"
 PLURAL = "driftmonitors"
 
 
+class Trailing(ApiModel):
+    """What the log holds of the time just before the window."""
+
+    window: Duration
+    """Length of the reference."""
+    gap: Duration | None = None
+    """Time between the reference's end and the window's start; left out: none."""
+
+
+class SameTime(ApiModel):
+    """What the log holds of the same time earlier: Monday is compared with Mondays."""
+
+    ago: Duration
+    """How long ago; whole days follow the schedule's time zone over a change of the clocks."""
+    windows: Annotated[int, Field(ge=1, le=52)] = 1
+    """How many windows: one, two, … times as long ago."""
+
+
 class MonitorReference(ApiModel):
     """What the window is held against."""
 
@@ -34,8 +52,12 @@ class MonitorReference(ApiModel):
     """The stable version's own training data, by its lineage tags."""
     dataset: DatasetRef | None = None
     """A table."""
+    trailing: Trailing | None = None
+    """What the log holds of the time just before the window: sees sudden changes, forgets slow ones."""
+    same_time: SameTime | None = None
+    """What the log holds of the same time earlier, for data with seasons."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("trainingData", "dataset"),)
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("trainingData", "dataset", "trailing", "sameTime"),)
 
 
 class Window(ApiModel):
@@ -112,6 +134,18 @@ class DriftMonitorSpec(ApiModel):
     """How the scoring job runs."""
     suspend: bool = False
     """Start no run."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.reference) || !has(self.reference.sameTime) || "
+            f"{cel_seconds('self.reference.sameTime.ago')} >= {cel_seconds('self.window.duration')}",
+            message="sameTime.ago must not be shorter than window.duration: the window would be its own reference",
+            holds=lambda spec: (
+                spec.reference.same_time is None
+                or seconds(spec.reference.same_time.ago) >= seconds(spec.window.duration)
+            ),
+        ),
+    )
 
 
 class WindowVerdict(StrEnum):

@@ -96,6 +96,15 @@ class FitDetectorRequest(JobRequest):
     """Whose rows set the threshold; none: all together."""
 
 
+class Span(Document):
+    """A span of time, RFC 3339."""
+
+    from_time: str
+    """First instant that counts."""
+    to_time: str
+    """First instant that does not count any more."""
+
+
 class DriftRequest(JobRequest):
     """Score one window."""
 
@@ -120,6 +129,8 @@ class DriftRequest(JobRequest):
     max_rows: int
     acceptance: float | None = None
     """Acceptance of the detector, when there is one."""
+    reference_windows: tuple[Span, ...] | None = None
+    """Or the reference is what the log holds of these times; the oldest first."""
     labels_pass: int | None = None
     """How often the window was scored before for want of labels; none: this is the first time."""
 
@@ -299,12 +310,26 @@ class PerformanceReport(Document):
     metrics: tuple[MetricReport, ...] = ()
 
 
+class QualityFinding(Document):
+    """A fault of the data."""
+
+    rule: str
+    """missing, unseenCategories, outOfRange, duplicates, typeChanges, constantColumns, schemaDifferences."""
+    column: str | None = None
+    """None: of whole rows."""
+    share: float | None = None
+    """Share of the rows, or of the values that are there."""
+    limit: float | None = None
+    message: str = ""
+
+
 class CheckReport(Document):
     """One check of the window."""
 
     name: str
     kind: str
-    """univariateTest, univariateDistance, multivariateTest, prediction, outOfDistributionRate, performance."""
+    """univariateTest, univariateDistance, multivariateTest, prediction, outOfDistributionRate, performance,
+    dataQuality."""
     statistic: float | None = None
     threshold: float | None = None
     drifted: bool = False
@@ -313,6 +338,8 @@ class CheckReport(Document):
     labels_wanted: int | None = None
     """Rows that still lack a label before the check can tell; none: nothing is missing."""
     performance: PerformanceReport | None = None
+    findings: tuple[QualityFinding, ...] | None = None
+    """Of dataQuality: the gravest first, at most 200."""
 
 
 class DriftReport(JobReport):

@@ -14,6 +14,8 @@ TRIGGERS = "leeboard.triggers"
 """On a retraining run: JSON list of the consumed facts (the ledger)."""
 VERDICT = "leeboard.verdict"
 """On a drift run: Stable, Drifted, Insufficient."""
+EPISODE = "leeboard.episode"
+"""On a drift run: the episode that it speaks for; such runs are kept."""
 REASON = "leeboard.reason"
 """On a failed run: why, in a sentence."""
 

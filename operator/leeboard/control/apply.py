@@ -17,6 +17,7 @@ from leeboard.control.steps import (
     Create,
     Delete,
     EmitEvent,
+    KeepRuns,
     Outcomes,
     Scale,
     Step,
@@ -78,6 +79,8 @@ class _Hand:
                 await self._write_registry(step)
             case ClaimAlias():
                 await self._world.registry.claim(step.model, step.alias, step.owner)
+            case KeepRuns():
+                await self._world.registry.keep_runs(step.experiment, step.subject, step.keep, dict(step.episodes))
 
     async def _apply(self, manifest: Manifest) -> None:
         desired = _with_hash(manifest)

@@ -87,7 +87,19 @@ class ClaimAlias:
     owner: str
 
 
-Step = Apply | Create | Scale | Delete | EmitEvent | WriteRegistry | ClaimAlias
+@dataclass(frozen=True)
+class KeepRuns:
+    """Mark the MLflow runs that speak for an episode, and delete the oldest others beyond a number."""
+
+    experiment: str
+    subject: str
+    """namespace/name of the object that asked for the runs."""
+    keep: int
+    episodes: tuple[tuple[str, str], ...] = ()
+    """Run ids and the episode that each speaks for."""
+
+
+Step = Apply | Create | Scale | Delete | EmitEvent | WriteRegistry | ClaimAlias | KeepRuns
 
 
 @dataclass(frozen=True)

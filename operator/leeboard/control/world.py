@@ -1,6 +1,6 @@
 """What a pass may look at: the objects, the neighbours, the clock. Protocols, so that tests bring their own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -111,6 +111,16 @@ class Registry(Protocol):
 
     async def fired(self, experiment: str, policy: str) -> list[FiredTrigger]:
         """Return the facts that have started runs of a RetrainPolicy (`namespace/name`), newest first: the ledger."""
+
+    async def keep_runs(self, experiment: str, subject: str, keep: int, episodes: Mapping[str, str]) -> None:
+        """Mark the runs of a DriftMonitor (`namespace/name`) that speak for episodes, and delete the oldest others.
+
+        Args:
+            experiment: Where they lie.
+            subject: The DriftMonitor.
+            keep: So many are kept, the newest; those of episodes stay in any case.
+            episodes: Episode by run id.
+        """
 
 
 class Metrics(Protocol):

@@ -62,7 +62,7 @@ def _misshapen_list(schema: dict[str, Any], path: str) -> Iterator[str]:
 def _misnamed(name: str, schema: dict[str, Any], path: str, *, in_status: bool) -> Iterator[str]:
     if not CAMEL_CASE.fullmatch(name):
         yield f"{path}: write the name in camelCase"
-    if (schema.get("format") == "date-time") != name.endswith("Time"):
+    if schema.get("type") != "object" and (schema.get("format") == "date-time") != name.endswith("Time"):
         yield f"{path}: the names of times end in Time, and no others"
     if name.endswith("Ref") and "name" not in schema.get("properties", {}):
         yield f"{path}: what ends in Ref is an object with a name"

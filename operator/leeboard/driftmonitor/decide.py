@@ -1,12 +1,12 @@
 """Decides what a monitor does next: follow the job under way, take up the window that is due, or tidy up. Pure."""
 
 from leeboard.api.driftmonitor import DriftMonitorStatus, MonitorJob, MonitorRun, WindowVerdict
-from leeboard.contract.jobs import DriftReport, JobOutcome
+from leeboard.contract.jobs import DriftReport, JobOutcome, experiment_name
 from leeboard.control import attempts
 from leeboard.control.attempts import Stand, Standing
 from leeboard.control.clock import instant, iso
 from leeboard.control.conditions import READY, true, waiting
-from leeboard.control.steps import Create, Look, Plan, Step
+from leeboard.control.steps import Create, KeepRuns, Look, Plan, Step
 from leeboard.driftmonitor import episodes, labels, manifests
 from leeboard.driftmonitor.seen import ScheduledWindow, Seen
 from leeboard.driftmonitor.status import (
@@ -136,9 +136,15 @@ def _finished(seen: Seen, status: DriftMonitorStatus, window: ScheduledWindow, r
     event = episodes.alert(judged, news, seen.monitor, seen.now) if news is not None else None
     if event is not None:
         judged = judged.model_copy(update={"last_alert_time": iso(seen.now)})
+    kept = KeepRuns(
+        experiment=experiment_name(seen.monitor.metadata.namespace, seen.monitor.spec.model_deployment_ref.name),
+        subject=f"{seen.monitor.metadata.namespace}/{seen.monitor.metadata.name}",
+        keep=seen.settings.kept_runs,
+        episodes=episodes.evidence(status, judged, news),
+    )
     return Plan(
         status=compose(seen, judged, resting(seen, judged)),
-        steps=(event,) if event is not None else (),
+        steps=((event, kept) if event is not None else (kept,)) if run.run_id is not None else (),
         look=Look(0.0),  # the RayJobs that may go now
     )
 

@@ -78,6 +78,18 @@ def after_run(
     return status.model_copy(update={"episode": episode, "quiet_runs": 0})
 
 
+def evidence(
+    before: DriftMonitorStatus, after: DriftMonitorStatus, run: MonitorRun | None
+) -> tuple[tuple[str, str], ...]:
+    """Return the MLflow runs that speak for an episode, with its id: this run, and those that helped to raise it."""
+    episode = after.episode
+    if episode is None or run is None or run.verdict is not WindowVerdict.DRIFTED:
+        return ()
+    new = before.episode is None or before.episode.id != episode.id
+    runs = [old for old in after.history if old.verdict is WindowVerdict.DRIFTED] if new else [run]
+    return tuple((old.run_id, episode.id) for old in runs if old.run_id is not None)
+
+
 def alert(status: DriftMonitorStatus, run: MonitorRun, monitor: DriftMonitor, now: datetime) -> EmitEvent | None:
     """Return the Event about a drifted window of an episode, at most one per cooldown."""
     alerting = monitor.spec.alerting

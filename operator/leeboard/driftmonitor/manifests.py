@@ -12,6 +12,7 @@ from leeboard.contract.jobs import DriftRequest, LogTables
 from leeboard.control import children, livearms, names
 from leeboard.control.clock import iso
 from leeboard.control.rayjobs import ray_job
+from leeboard.driftmonitor import references
 from leeboard.driftmonitor.seen import ScheduledWindow, Seen
 
 
@@ -35,6 +36,7 @@ def desired_request(seen: Seen, window: ScheduledWindow) -> DriftRequest | None:
         log=LogTables(predictions=tables.predictions, labels=tables.labels),
         arms=livearms.within(seen.live_arms, window.start - seen.reach, window.end),
         reference=spec.reference.dataset,
+        reference_windows=references.spans(monitor, window.start, window.end),
         columns=spec.columns,
         checks=checks,
         min_rows=spec.window.min_rows,

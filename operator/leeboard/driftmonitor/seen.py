@@ -15,6 +15,7 @@ from leeboard.contract.serving import TableState
 from leeboard.control import livearms
 from leeboard.control.clock import instant
 from leeboard.control.schedule import due_tick, next_due
+from leeboard.driftmonitor import references
 from leeboard.settings import Settings
 
 
@@ -102,9 +103,10 @@ class Seen:
 
     @property
     def reach(self) -> timedelta:
-        """How much further back than a window's start a job reads: labels come late."""
+        """How much further back than a window's start a job reads: labels come late, and references lie before."""
         checks = self.monitor.spec.checks
-        return timedelta(seconds=max((seconds(c.performance.label_delay) for c in checks if c.performance), default=0))
+        late = max((seconds(check.performance.label_delay) for check in checks if check.performance), default=0)
+        return timedelta(seconds=late) + references.reach(self.monitor)
 
 
 def _identity(monitor: DriftMonitor) -> tuple[str, str, str]:

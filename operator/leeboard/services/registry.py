@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from leeboard.contract.jobs import JobOutcome, JobReport
 from leeboard.contract.kinds import REPORT_BY_KIND
 from leeboard.contract.registry import ModelVersion, RegisteredModel, ReportedRun, Row
 from leeboard.services import examples
+from leeboard.services.retention import keep_runs
 from leeboard.services.threads import Threads
 
 T = TypeVar("T")
@@ -133,6 +135,11 @@ class MlflowRegistry:
     async def fired(self, experiment: str, policy: str) -> list[FiredTrigger]:
         """Return the facts that have started runs of a policy, newest first. Raises TransientError."""
         return await self._call(self._find_fired, experiment, policy)
+
+    async def keep_runs(self, experiment: str, subject: str, keep: int, episodes: Mapping[str, str]) -> None:
+        """Mark the runs of episodes, and delete the oldest of the others beyond a number. Raises TransientError."""
+        act = partial(keep_runs, keep=keep, episodes=episodes)
+        await self._call(act, self._client, experiment, subject)
 
     def close(self) -> None:
         """Give back the threads."""

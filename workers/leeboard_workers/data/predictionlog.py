@@ -64,12 +64,19 @@ class LogRows:
     """Delta versions that were read, by the table's URI."""
     unlabelled_rows: int = 0
     """Rows that were left out because their outcome is not known."""
+    doubled_rows: int = 0
+    """Rows that were left out because their key had been logged before."""
 
     @property
     def features(self) -> pa.Table:
         """The features alone, under their own names."""
-        names = feature_columns(self.table.column_names)
-        return self.table.select(list(names)).rename_columns([name.removeprefix(FEATURE_PREFIX) for name in names])
+        return features_of(self.table)
+
+
+def features_of(rows: pa.Table) -> pa.Table:
+    """Return the features of rows of the log, under their own names."""
+    names = feature_columns(rows.column_names)
+    return rows.select(list(names)).rename_columns([name.removeprefix(FEATURE_PREFIX) for name in names])
 
 
 def read_predictions(
@@ -92,10 +99,15 @@ def read_predictions(
         versions[uri] = table.version()
         if wanted is not None:
             tables.append(_decoded(table.to_pyarrow_dataset().to_table(filter=wanted)))
-    rows = _once(_united(tables), _KEY) if tables else _PREDICTION_SCHEMA.empty_table()
-    rows = rows.sort_by([("time", "ascending"), *((name, "ascending") for name in _KEY)])
+    logged = _united(tables) if tables else _PREDICTION_SCHEMA.empty_table()
+    rows = _once(logged, _KEY).sort_by([("time", "ascending"), *((name, "ascending") for name in _KEY)])
     sampled = rows if max_rows is None else sample_rows(rows, max_rows, seed)
-    return LogRows(table=sampled, total_rows=rows.num_rows, data_versions=versions)
+    return LogRows(
+        table=sampled,
+        total_rows=rows.num_rows,
+        data_versions=versions,
+        doubled_rows=logged.num_rows - rows.num_rows,
+    )
 
 
 def read_labelled(

@@ -25,6 +25,7 @@ _KINDS = {
     "prediction": "the model's answers",
     "outOfDistributionRate": "rows that do not belong",
     "performance": "answers against outcomes",
+    "dataQuality": "faults of the data",
 }
 
 

@@ -19,10 +19,15 @@ def selected_columns(columns: Columns, present: Sequence[str]) -> list[str]:
     unknown = [name for name in columns.include if "*" not in name and name not in present]
     if unknown:
         raise ColumnSelectionError(f"columns.include names {_listed(unknown)}, but the columns are {_listed(present)}")
-    kept = [name for name in present if _matches(name, columns.include) and not _matches(name, columns.exclude)]
+    kept = [name for name in present if selects(columns, name)]
     if not kept:
         raise ColumnSelectionError(f"columns.include and exclude leave none of the columns {_listed(present)}")
     return kept
+
+
+def selects(columns: Columns, name: str) -> bool:
+    """Say whether `include` matches a name and `exclude` does not."""
+    return _matches(name, columns.include) and not _matches(name, columns.exclude)
 
 
 def stated_weights(weights: Mapping[str, float], present: Sequence[str]) -> dict[str, float]:

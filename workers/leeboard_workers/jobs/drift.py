@@ -4,14 +4,14 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from leeboard.api.checks import Check, ColumnWeighting
 from leeboard.contract.jobs import CheckReport, DriftReport, DriftRequest, JobOutcome
 from leeboard_workers.drift import Answers, Comparison, Strangers, compare
+from leeboard_workers.drift.quality import quality_report
 from leeboard_workers.drift.report import Story, headline, html
-from leeboard_workers.drift.selection import selected_columns, stated_weights
+from leeboard_workers.drift.selection import selected_columns, selects, stated_weights
 from leeboard_workers.jobs import performance
 from leeboard_workers.jobs.frame import Artifacts, Desk
 from leeboard_workers.jobs.sides import Sides
@@ -24,36 +24,64 @@ def handle(request: DriftRequest, desk: Desk) -> tuple[DriftReport, Artifacts]:
         DatasetError, ColumnSelectionError, ModelError: the request cannot be answered as it is.
     """
     sides = Sides(request, desk)
-    of_rows = [check for check in request.checks if check.performance is None]
     judged = {
         check.name: performance.judge(check, request, sides)
         for check in request.checks
         if check.performance is not None
     }
-    rows, comparison = sides.log.total_rows if of_rows else _rows_judged(judged), None
-    if of_rows and rows >= request.min_rows:
-        comparison = _compared(of_rows, request, sides, desk)
+    of_rows = [check for check in request.checks if check.performance is None]
+    few = _too_few(request, sides) if of_rows else "; ".join(report.message for report in judged.values())
+    comparison = None
+    if of_rows and not few:
+        comparison = _compared([check for check in of_rows if check.data_quality is None], request, sides, desk)
         judged |= {report.name: report for report in comparison.checks}
-    few = f"the window has {rows} rows, and {request.min_rows} are asked for: too few to tell"
+        judged |= {check.name: _quality(check, request, sides) for check in of_rows if check.data_quality is not None}
     measured = comparison is not None or any(report.statistic is not None for report in judged.values())
     report = DriftReport(
         request_hash=request.request_hash,
         outcome=JobOutcome.MEASURED if measured else JobOutcome.INSUFFICIENT,
-        message=few if of_rows else "; ".join(report.message for report in judged.values()),
+        message=few,
         drifted=any(report.drifted for report in judged.values()),
-        rows=rows,
-        sampled=bool(of_rows) and sides.log.table.num_rows < rows,
+        rows=sides.log.total_rows if of_rows else _rows_judged(judged),
+        sampled=bool(of_rows) and sides.log.table.num_rows < sides.log.total_rows,
         reference_rows=sides.reference.features.num_rows if comparison is not None else 0,
         version=request.version,
         window_start_time=request.window_start_time,
         window_end_time=request.window_end_time,
-        checks=tuple(judged.get(check.name, _too_few(check, few)) for check in request.checks) if judged else (),
+        checks=tuple(judged.get(check.name) or _unmeasured(check, few) for check in request.checks) if judged else (),
         columns=comparison.columns if comparison is not None else (),
         prediction_distribution=comparison.prediction_distribution if comparison is not None else None,
     )
     if measured:
         report = report.model_copy(update={"message": headline(report)})
     return report, _pages(request, report, comparison, sides, desk)
+
+
+def _too_few(request: DriftRequest, sides: Sides) -> str:
+    """Say that there are too few rows to compare; empty: there are enough."""
+    asked, rows = request.min_rows, sides.log.total_rows
+    if rows < asked:
+        return f"the window has {rows} rows, and {asked} are asked for: too few to tell"
+    if request.reference_windows is not None and sides.reference.features.num_rows < asked:
+        held = sides.reference.features.num_rows
+        return f"the reference ({sides.reference.story}) has {held} rows, and {asked} are asked for: too few to tell"
+    return ""
+
+
+def _quality(check: Check, request: DriftRequest, sides: Sides) -> CheckReport:
+    if check.data_quality is None:
+        raise ValueError(f"the check {check.name} is not about the data's quality")
+    named = selected_columns(request.columns, _shared(sides))
+    expected = [name for name in sides.expected if selects(request.columns, name)] if sides.expected else None
+    then, now = sides.reference.features, sides.log.features
+    return quality_report(
+        check.name,
+        check.data_quality,
+        then.select([name for name in named if name in then.column_names]),
+        now.select([name for name in named if name in now.column_names]),
+        expected=expected,
+        doubled=sides.log.doubled_rows,
+    )
 
 
 def _compared(checks: list[Check], request: DriftRequest, sides: Sides, desk: Desk) -> Comparison:
@@ -74,7 +102,7 @@ def _rows_judged(judged: Mapping[str, CheckReport]) -> int:
     return max((report.performance.rows for report in judged.values() if report.performance is not None), default=0)
 
 
-def _too_few(check: Check, message: str) -> CheckReport:
+def _unmeasured(check: Check, message: str) -> CheckReport:
     [kind] = check.document().keys() - {"name"}
     return CheckReport(name=check.name, kind=kind, message=message)
 
@@ -100,8 +128,7 @@ def _weights(request: DriftRequest, features: list[str], sides: Sides) -> Mappin
 def _answers(request: DriftRequest, sides: Sides) -> Answers:
     rows = sides.log.table
     stable = rows.filter(pc.equal(rows["version"], request.version))
-    then = pa.chunked_array([pa.array(sides.answered.predictions)])
-    return Answers(reference=then, window=stable["prediction"])
+    return Answers(reference=sides.answers_then, window=stable["prediction"])
 
 
 def _strangers(request: DriftRequest, sides: Sides) -> Strangers | None:

@@ -11,10 +11,10 @@ from leeboard.api.performance import NUMBER_METRICS, Performance
 from leeboard.contract.jobs import CheckReport, DriftRequest
 from leeboard_workers.data.predictionlog import LogRows
 from leeboard_workers.data.windows import Window
-from leeboard_workers.drift.outcomes import Outcomes, outcomes_of, probabilities_of
+from leeboard_workers.drift.outcomes import Outcomes
 from leeboard_workers.drift.performance import Coverage, performance_report, too_few_rows
 from leeboard_workers.drift.values import level_of
-from leeboard_workers.jobs.sides import AnsweredReference, Sides
+from leeboard_workers.jobs.sides import Sides, logged_outcomes
 
 
 def judge(check: Check, request: DriftRequest, sides: Sides) -> CheckReport:
@@ -36,17 +36,22 @@ def judge(check: Check, request: DriftRequest, sides: Sides) -> CheckReport:
         return too_few_rows(check.name, check.performance, coverage, told)
     if known.num_rows == 0:
         return performance_report(check.name, check.performance, coverage, window=None, reference=None)
-    answered = sides.answered
-    classes = _classes(check.performance, answered)
+    classes = _classes(check.performance, sides)
     return performance_report(
         check.name,
         check.performance,
         coverage,
-        window=_outcomes(known, classes),
-        reference=answered.outcomes(classes),
+        window=logged_outcomes(known, classes),
+        reference=_reference(check.performance, sides, classes),
         seed=request.seed,
-        why_no_reference=_why_unlabelled(sides),
+        why_no_reference=_why_unlabelled(request, sides),
     )
+
+
+def _reference(check: Performance, sides: Sides, classes: tuple[object, ...] | None) -> Outcomes | None:
+    if all(metric.baseline is not None for metric in check.metrics):
+        return None  # nothing is asked of it
+    return sides.outcomes_then(check.label_delay, classes)
 
 
 def _coverage(window: Window, log: LogRows, known: pa.Table) -> Coverage:
@@ -64,29 +69,26 @@ def _coverage(window: Window, log: LogRows, known: pa.Table) -> Coverage:
     )
 
 
-def _outcomes(known: pa.Table, classes: tuple[object, ...] | None) -> Outcomes:
-    width = len(classes) if classes is not None else 0
-    logged = "probabilities" in known.column_names and width > 0
-    return outcomes_of(
-        known["label"],
-        known["prediction"],
-        classes=classes,
-        probabilities=probabilities_of(known["probabilities"], width) if logged else None,
-        groups=known["request_id"],
-    )
-
-
-def _classes(check: Performance, answered: AnsweredReference) -> tuple[object, ...] | None:
+def _classes(check: Performance, sides: Sides) -> tuple[object, ...] | None:
     """Return the model's classes, or for a model that does not tell, the levels of the reference's labels."""
-    if answered.classes is not None:
-        return answered.classes
-    if all(metric.name in NUMBER_METRICS for metric in check.metrics) or answered.labels is None:
+    if sides.classes is not None:
+        return sides.classes
+    if all(metric.name in NUMBER_METRICS for metric in check.metrics) or sides.reference.labels is None:
         return None
-    levels = {level_of(value) for value in pc.unique(answered.labels).to_pylist() if value is not None}
+    levels = {level_of(value) for value in pc.unique(sides.reference.labels).to_pylist() if value is not None}
     return tuple(sorted(levels))
 
 
-def _why_unlabelled(sides: Sides) -> str:
+def _why_unlabelled(request: DriftRequest, sides: Sides) -> str:
+    if request.reference_windows is not None:
+        return "no label has come for the reference: wait for them, or state the metric's baseline"
+    if all(
+        metric.baseline is not None
+        for check in request.checks
+        if check.performance
+        for metric in check.performance.metrics
+    ):
+        return ""
     column, where = sides.reference.label_column, sides.reference.story
     if sides.reference.labels is not None:
         return ""

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from leeboard.api.base import seconds
 from leeboard.contract.jobs import DriftRequest
 from leeboard_workers.data.datasets import DatasetError, read_dataset, sample_rows
-from leeboard_workers.data.predictionlog import LogRows, read_labelled, read_predictions
+from leeboard_workers.data.predictionlog import LogRows, features_of, read_labelled, read_predictions
 from leeboard_workers.data.windows import Window
-from leeboard_workers.drift.outcomes import Outcomes, outcomes_of
+from leeboard_workers.drift.outcomes import Outcomes, joined_outcomes, outcomes_of, probabilities_of
 from leeboard_workers.jobs.frame import Desk
-from leeboard_workers.jobs.models import LoadedModel, find_version, load
+from leeboard_workers.jobs.models import LoadedModel, find_version, load, signature_inputs
 
 ANSWERED_ROWS = 20_000
 """So many rows of the reference are answered by the model, at most."""
@@ -73,16 +74,59 @@ class Sides:
 
     def labelled(self, label_delay: str) -> tuple[Window, LogRows]:
         """Return the window shifted back by the labels' delay, and what the stable version answered in it."""
-        asked, shift = self._request, timedelta(seconds=seconds(label_delay))
-        start, end = self.window.start, self.window.end
-        shifted = Window(start - shift if start else None, end - shift if end else None)
+        shifted = _back(self.window, label_delay)
+        return shifted, self._labelled(shifted)
+
+    def outcomes_then(self, label_delay: str, classes: tuple[object, ...] | None) -> Outcomes | None:
+        """Return answers of the stable version beside labels on the reference; none: it has no labels.
+
+        Raises:
+            DatasetError, ModelError: reference or model cannot be had.
+        """
+        if self._earlier is None:
+            return self.answered.outcomes(classes)
+        tables = [self._labelled(_back(span, label_delay)).table for span in self._earlier]
+        found = [logged_outcomes(table, classes) for table in tables if table.num_rows]
+        return joined_outcomes(found) if found else None
+
+    @property
+    def answers_then(self) -> pa.ChunkedArray:
+        """What the stable version says to the reference, or said. Raises DatasetError, ModelError."""
+        if self._earlier is None:
+            return pa.chunked_array([pa.array(self.answered.predictions)])
+        rows = self._logged_reference
+        return rows.filter(pc.equal(rows["version"], self._request.version))["prediction"]
+
+    @property
+    def classes(self) -> tuple[object, ...] | None:
+        """Classes of the model, in the order of its probabilities; none: it answers numbers, or does not tell."""
+        return _classes(getattr(self.model.model, "classes_", None))
+
+    def _labelled(self, window: Window) -> LogRows:
+        asked = self._request
         stable = [arm for arm in asked.arms if arm.version == asked.version]
-        return shifted, read_labelled(asked.log, stable, shifted, max_rows=asked.max_rows, seed=asked.seed)
+        return read_labelled(asked.log, stable, window, max_rows=asked.max_rows, seed=asked.seed)
+
+    @property
+    def _earlier(self) -> tuple[Window, ...] | None:
+        spans = self._request.reference_windows
+        return None if spans is None else tuple(Window.between(span.from_time, span.to_time) for span in spans)
+
+    @cached_property
+    def _logged_reference(self) -> pa.Table:
+        asked = self._request
+        found = [read_predictions(asked.log, asked.arms, window).table for window in self._earlier or ()]
+        return sample_rows(pa.concat_tables(found, promote_options="permissive"), asked.max_rows, asked.seed)
 
     @cached_property
     def reference(self) -> Reference:
         """The reference's rows. Raises DatasetError, ModelError."""
         asked = self._request
+        if asked.reference_windows is not None:
+            first, last = asked.reference_windows[0].from_time, asked.reference_windows[-1].to_time
+            many = len(asked.reference_windows)
+            story = f"the log from {first} to {last}" if many == 1 else f"{many} windows of the log since {first}"
+            return Reference(features_of(self._logged_reference), None, story)
         if asked.reference is not None:
             ref, story = asked.reference, asked.reference.uri
         else:
@@ -96,6 +140,12 @@ class Sides:
         labels = rows[ref.label_column] if ref.label_column in rows.column_names else None
         others = [name for name in (ref.label_column, ref.timestamp_column) if name in rows.column_names]
         return Reference(rows.drop_columns(others), labels, story, ref.label_column)
+
+    @cached_property
+    def expected(self) -> tuple[str, ...]:
+        """Columns that the stable version takes; empty: nobody knows."""
+        client = self._desk.run.client
+        return tuple(signature_inputs(client, find_version(client, self._request.model_name, self._request.version)))
 
     @cached_property
     def model(self) -> LoadedModel:
@@ -125,6 +175,24 @@ class Sides:
                 "reference that has every column of the model"
             )
         return names
+
+
+def logged_outcomes(known: pa.Table, classes: tuple[object, ...] | None) -> Outcomes:
+    """Return logged answers beside the labels that came for them."""
+    width = len(classes) if classes is not None else 0
+    logged = "probabilities" in known.column_names and width > 0
+    return outcomes_of(
+        known["label"],
+        known["prediction"],
+        classes=classes,
+        probabilities=probabilities_of(known["probabilities"], width) if logged else None,
+        groups=known["request_id"],
+    )
+
+
+def _back(window: Window, delay: str) -> Window:
+    shift = timedelta(seconds=seconds(delay))
+    return Window(window.start - shift if window.start else None, window.end - shift if window.end else None)
 
 
 def _classes(found: Any) -> tuple[object, ...] | None:

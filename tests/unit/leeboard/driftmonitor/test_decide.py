@@ -1,6 +1,6 @@
 """What a DriftMonitor does next, sentence by sentence."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -435,3 +435,67 @@ async def test_another_check_is_another_request_and_another_image_is_not(world: 
         log(other)
         other.put("DriftMonitor", NAME, SPEC | spec)
         assert (other.requests.get(await start_window(other)) == before) is same
+
+
+async def test_holds_the_window_against_the_time_before(world: PlayedWorld) -> None:
+    world.objects["DriftMonitor", NAME]["spec"] = SPEC | {"reference": {"trailing": {"window": "7d", "gap": "1d"}}}
+    request = world.request_of(await start_window(world))
+    assert isinstance(request, DriftRequest)
+    [span] = request.reference_windows
+    assert (span.from_time, span.to_time) == ("2025-12-28T06:25:00Z", "2026-01-04T06:25:00Z")
+    assert [arm.from_time for arm in request.arms] == [ZERO], "arms of the reference's time count"
+
+
+async def test_keeps_the_runs_that_speak_for_an_episode(world: PlayedWorld) -> None:
+    await score(world, report(drifted=True))
+    first = status(world)["lastRun"]["runId"]
+    [kept] = world.kept_runs
+    assert (kept.experiment, kept.subject, kept.keep, kept.episodes) == (
+        "leeboard/default/flights",
+        "default/watch",
+        500,
+        (),
+    )
+    await score(world, report())
+    await score(world, report(drifted=True))
+    episode = status(world)["episode"]["id"]
+    third = status(world)["lastRun"]["runId"]
+    assert dict(world.kept_runs[-1].episodes) == {first: episode, third: episode}
+    await score(world, report())
+    assert world.kept_runs[-1].episodes == ()
+    await score(world, report(drifted=True))
+    assert list(dict(world.kept_runs[-1].episodes)) == [status(world)["lastRun"]["runId"]]
+
+
+async def test_a_job_goes_only_after_its_outcome_stands_in_status(world: PlayedWorld) -> None:
+    for _ in range(10):
+        await score(world, report())
+    oldest = min(world.jobs, key=lambda name: world.jobs[name]["metadata"]["creationTimestamp"])
+    name = await start_window(world)
+    await one(world)
+    world.answer(world.request_of(name), report())
+    world.end_job(name)
+    plan = await one(world)
+    assert not [step for step in plan.steps if isinstance(step, Delete)], "the outcome is being written"
+    plan = await one(world)
+    assert [step.name for step in plan.steps if isinstance(step, Delete)] == [oldest]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "start", "minutes", "ends"),
+    [
+        ("the hour that there is not", datetime(2026, 3, 29, 0, 3, tzinfo=UTC), 180, ["2026-03-29T02:55:00Z"]),
+        ("the hour that there is twice", datetime(2026, 10, 25, 0, 3, tzinfo=UTC), 60, ["2026-10-25T00:55:00Z"]),
+        ("a day of missed ticks", datetime(2026, 3, 28, 0, 3, tzinfo=UTC), 24 * 60 + 10, ["2026-03-28T23:55:00Z"]),
+    ],
+)
+async def test_cron_ticks_survive_the_change_of_the_clocks(
+    sentence: str, start: datetime, minutes: int, ends: list[str]
+) -> None:
+    world = PlayedWorld(time=start)
+    serve(world, "1", since=ZERO)
+    log(world)
+    world.put("DriftMonitor", NAME, SPEC | {"schedule": {"cron": "0 * * * *", "timeZone": "Europe/Amsterdam"}})
+    world.pass_time(minutes=minutes)
+    await world.settle(LOOP, NAME)
+    assert [world.request_of(name).window_end_time for name in world.jobs] == ends, sentence
