@@ -41,10 +41,17 @@ class Telemetry:
             ("model_namespace", "modeldeployment", "version", "arm"),
             registry=self.registry,
         )
+        of_check = ("model_namespace", "driftmonitor", "check")
         self.drift_score = Gauge(
-            "leeboard_drift_score",
-            "Statistic of a check in the last scored window.",
-            ("model_namespace", "driftmonitor", "check"),
+            "leeboard_drift_score", "Statistic of a check, as last measured.", of_check, registry=self.registry
+        )
+        self.drift_threshold = Gauge(
+            "leeboard_drift_threshold", "Threshold of a check.", of_check, registry=self.registry
+        )
+        self.check_drifted = Gauge(
+            "leeboard_check_drifted",
+            "1: the check drifted, as last measured; 0: not.",
+            of_check,
             registry=self.registry,
         )
         self.runs = Counter(

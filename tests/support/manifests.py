@@ -302,6 +302,8 @@ DRIFT_MONITORS = [
     _bad(D, "a window that is its own reference", spec={"reference": {"sameTime": {"ago": "5h"}}}, says="its own reference"),
     _bad(D, "references of no window", spec={"reference": {"sameTime": {"ago": "7d", "windows": 0}}}),
     _good(D, "quality of answers", spec=_performance({"name": "accuracy", "maxDrop": 0.03}, {"name": "log_loss", "maxDrop": 0.2, "baseline": 0.4})),
+    _good(D, "quality estimated before labels come", spec=_performance({"name": "f1", "maxDrop": 0.1}, estimate="ConfidenceBased")),
+    _bad(D, "an estimate that does not exist", spec=_performance({"name": "f1", "maxDrop": 0.1}, estimate="Guess")),
     _good(D, "a loss of quantiles", spec=_performance({"name": "quantile_loss", "maxDrop": 2, "quantile": 0.9})),
     _bad(D, "a quantile of another metric", spec=_performance({"name": "mae", "maxDrop": 2, "quantile": 0.9}), says="quantile belongs"),
     _bad(D, "a metric that does not exist", spec=_performance({"name": "acuracy", "maxDrop": 0.1})),

@@ -1,5 +1,6 @@
 """How well answers match the outcomes that became known: by which metrics, how late, and how much worse is bad."""
 
+from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -10,6 +11,12 @@ CLASS_METRICS = ("accuracy", "balanced_accuracy", "f1")
 PROBABILITY_METRICS = ("roc_auc", "average_precision", "log_loss", "brier", "calibration_error")
 NUMBER_METRICS = ("mae", "rmse", "mape", "r2", "quantile_loss")
 _NAMES = "|".join((*CLASS_METRICS, *PROBABILITY_METRICS, *NUMBER_METRICS))
+
+
+class Estimate(StrEnum):
+    """How quality is estimated before labels come."""
+
+    CONFIDENCE_BASED = "ConfidenceBased"
 
 
 class PerformanceMetric(ApiModel):
@@ -48,3 +55,6 @@ class Performance(ApiModel):
     min_coverage: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Share of the rows that must have a label; a window with fewer is scored again as labels come, at most three
     times, at most once in labelDelay."""
+    estimate: Estimate | None = None
+    """ConfidenceBased: also say what the quality ought to be by the answers' own probabilities, calibrated on the
+    reference; in the report only, it raises no alarm. Left out: no estimate."""

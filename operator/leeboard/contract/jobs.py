@@ -13,6 +13,7 @@ from leeboard.api.retrainpolicy import FiredTrigger, Replay
 from leeboard.api.shared import DatasetRef
 from leeboard.api.training import Evaluation, Trainer
 from leeboard.contract.documents import Document, short_hash
+from leeboard.contract.findings import DriftKind, PerformanceReport, QualityFinding
 
 REQUEST_VARIABLE = "LEEBOARD_REQUEST"
 
@@ -274,55 +275,6 @@ class ColumnReport(Document):
     """Why a column could not be compared."""
 
 
-class MetricReport(Document):
-    """A metric in the window and on the reference, each with its 95 % interval."""
-
-    name: str
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    reference: float | None = None
-    reference_low: float | None = None
-    reference_high: float | None = None
-    drop: float | None = None
-    """How much worse than the reference, at the friendly end of its 95 % interval."""
-    max_drop: float
-    drifted: bool = False
-    message: str = ""
-    """Why there is no number."""
-
-
-class PerformanceReport(Document):
-    """Answers of the stable version against their outcomes."""
-
-    window_start_time: str
-    """Start of the rows' time, included: the window's, shifted back by the labels' delay."""
-    window_end_time: str
-    rows: int
-    """Rows that the stable version answered."""
-    labelled: int
-    """Those of them whose outcome is known."""
-    min_coverage: float
-    delay_seconds: float | None = None
-    """Median of the time from a request until its label came."""
-    late_delay_seconds: float | None = None
-    """Nine of ten labels came within it."""
-    metrics: tuple[MetricReport, ...] = ()
-
-
-class QualityFinding(Document):
-    """A fault of the data."""
-
-    rule: str
-    """missing, unseenCategories, outOfRange, duplicates, typeChanges, constantColumns, schemaDifferences."""
-    column: str | None = None
-    """None: of whole rows."""
-    share: float | None = None
-    """Share of the rows, or of the values that are there."""
-    limit: float | None = None
-    message: str = ""
-
-
 class CheckReport(Document):
     """One check of the window."""
 
@@ -356,6 +308,8 @@ class DriftReport(JobReport):
     checks: tuple[CheckReport, ...] = ()
     columns: tuple[ColumnReport, ...] = ()
     prediction_distribution: Distribution | None = None
+    kinds: tuple[DriftKind, ...] | None = None
+    """What kind of drift it is, as far as there is evidence."""
 
 
 class GateVerdict(StrEnum):

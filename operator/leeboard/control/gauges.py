@@ -35,6 +35,19 @@ def _gauges(telemetry: Telemetry, ref: Ref, status: dict[str, Any]) -> Iterator[
         yield telemetry.condition, labels, float(condition["status"] == "True")
     for entry in status.get("traffic") or ():
         yield telemetry.weight, (ref.namespace, ref.name, entry["version"], entry["arm"]), float(entry["percent"])
-    for check in (status.get("lastRun") or {}).get("checks") or ():
-        if check.get("statistic") is not None:
-            yield telemetry.drift_score, (ref.namespace, ref.name, check["name"]), float(check["statistic"])
+    for check in _newest_checks(status):
+        of_check = (ref.namespace, ref.name, check["name"])
+        yield telemetry.drift_score, of_check, float(check["statistic"])
+        if check.get("threshold") is not None:
+            yield telemetry.drift_threshold, of_check, float(check["threshold"])
+        yield telemetry.check_drifted, of_check, float(bool(check.get("drifted")))
+
+
+def _newest_checks(status: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield each check of the last run as it was last measured: labels may be late, and a window may be short."""
+    runs = status.get("history") or [status.get("lastRun") or {}]
+    for name in [check["name"] for check in (status.get("lastRun") or {}).get("checks") or ()]:
+        found = (check for run in runs for check in run.get("checks") or () if check["name"] == name)
+        measured = next((check for check in found if check.get("statistic") is not None), None)
+        if measured is not None:
+            yield measured

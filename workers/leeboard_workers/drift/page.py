@@ -29,6 +29,7 @@ def _environment(room: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "percent": percent, "p_value": p_value, "grouped": grouped, "day": day}
+    environment.filters["duration"] = duration
     return environment
 
 
@@ -58,6 +59,14 @@ def p_value(value: float | None) -> str:
 def grouped(value: int) -> str:
     """Write a count."""
     return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time with its largest unit that fills."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.2g} {unit}"
+    return f"{seconds:.2g} s"
 
 
 def day(time: str) -> str:

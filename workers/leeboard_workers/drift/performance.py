@@ -9,18 +9,27 @@ from dataclasses import dataclass
 from math import ceil, isfinite, isnan, sqrt
 
 import numpy as np
+import pyarrow as pa
 
+from leeboard.api.checks import CategoricalTest, NumericTest
 from leeboard.api.performance import Performance, PerformanceMetric
-from leeboard.contract.jobs import CheckReport, MetricReport, PerformanceReport
+from leeboard.contract.findings import LabelComparison, MetricReport, PerformanceReport
+from leeboard.contract.jobs import CheckReport
 from leeboard_workers.drift.metrics import Metric, metric_of
 from leeboard_workers.drift.outcomes import Outcomes
-from leeboard_workers.drift.values import Floats
+from leeboard_workers.drift.univariate import run_test
+from leeboard_workers.drift.values import Floats, categorical_values, numeric_values
 
 KIND = "performance"
 REPLICATES = 200
 """Resamplings: the standard error is then known within 5 % of itself."""
 MIN_LABELLED = 30
 """With fewer labelled rows no interval can be trusted."""
+LABEL_ALPHA = 0.01
+LABEL_EFFECT = 0.1
+"""Labels drifted: p below alpha and Cramér's V (of numbers: the KS statistic) of at least so much."""
+_NAMED = 2
+"""So many metrics are told with their numbers; the page has them all."""
 Z = 1.959963984540054
 """97.5 % quantile of the normal distribution."""
 
@@ -32,6 +41,16 @@ class Interval:
     value: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What the answers' own confidence lets one expect, by metric."""
+
+    expected: Mapping[str, Interval]
+    """Of the labelled rows."""
+    estimate: Mapping[str, Interval]
+    """Of the scored window, whose labels are still to come."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +70,9 @@ class Coverage:
         return self.labelled / self.rows if self.rows else 0.0
 
 
-def intervals(outcomes: Outcomes, metrics: Sequence[Metric], seed: int) -> dict[str, Interval]:
+def intervals(
+    outcomes: Outcomes, metrics: Sequence[Metric], seed: int, weights: Floats | None = None
+) -> dict[str, Interval]:
     """Return the metrics that are defined for these rows, each with its 95 % interval.
 
     Standard errors come from the bootstrap over groups of rows with Poisson weights (Efron, 1979; Hanley and MacGibbon,
@@ -62,21 +83,23 @@ def intervals(outcomes: Outcomes, metrics: Sequence[Metric], seed: int) -> dict[
         outcomes: Rows.
         metrics: Which metrics.
         seed: Of the resampling.
+        weights: How much each row counts; none: each as one.
     """
     if outcomes.rows == 0:
         return {}
+    counted = np.ones(outcomes.rows) if weights is None else weights
     prepared = {metric.name: metric.prepare(outcomes) for metric in metrics if _fits(metric, outcomes)}
-    values = {name: weighted(np.ones(outcomes.rows)) for name, weighted in prepared.items()}
+    values = {name: weighted(counted) for name, weighted in prepared.items()}
     draw = np.random.default_rng(seed)
     groups = outcomes.groups
     replicates: dict[str, list[float]] = {name: [] for name in prepared}
     for _ in range(REPLICATES):
         drawn = draw.poisson(1.0, outcomes.rows if groups is None else int(groups.max()) + 1).astype(np.float64)
-        weights = drawn if groups is None else drawn[groups]
+        resampled = counted * (drawn if groups is None else drawn[groups])
         for name, weighted in prepared.items():
-            replicates[name].append(weighted(weights))
+            replicates[name].append(weighted(resampled))
     return {
-        metric.name: _interval(metric, values[metric.name], np.array(replicates[metric.name]), outcomes.rows)
+        metric.name: _interval(metric, values[metric.name], np.array(replicates[metric.name]), float(counted.sum()))
         for metric in metrics
         if metric.name in prepared and isfinite(values[metric.name])
     }
@@ -89,6 +112,7 @@ def performance_report(
     *,
     window: Outcomes | None,
     reference: Outcomes | None,
+    guess: Guess | None = None,
     seed: int = 0,
     why_no_reference: str = "",
 ) -> CheckReport:
@@ -100,6 +124,7 @@ def performance_report(
         coverage: How many rows there are and how many have a label.
         window: Rows of the window with their outcomes; none: there are none.
         reference: Rows of the reference with theirs; none: there are none, and only stated baselines hold.
+        guess: What the answers' own confidence lets one expect.
         seed: Of the resampling.
         why_no_reference: Why there is no reference, and what to do, in a sentence.
     """
@@ -112,12 +137,18 @@ def performance_report(
         else MetricReport(name=asked.name, max_drop=asked.max_drop, message=_undefined(metric, window))
         for asked, metric in zip(check.metrics, metrics, strict=True)
     )
+    if guess is not None:
+        reports = tuple(
+            _with_guess(report, metric, now.get(metric.name), guess)
+            for report, metric in zip(reports, metrics, strict=True)
+        )
     performance = PerformanceReport(
         window_start_time=coverage.start_time,
         window_end_time=coverage.end_time,
         rows=coverage.rows,
         labelled=coverage.labelled,
         min_coverage=check.min_coverage,
+        labels=_labels_compared(window, reference),
         delay_seconds=coverage.delay_seconds,
         late_delay_seconds=coverage.late_delay_seconds,
         metrics=reports,
@@ -127,6 +158,9 @@ def performance_report(
         wanted, message = lacking
         undecided = tuple(report.model_copy(update={"drifted": False}) for report in reports)
         shown = performance.model_copy(update={"metrics": undecided})
+        guessed = [report for report in reports if report.estimate is not None]
+        if guessed:
+            message += f"; by the answers' own confidence {guessed[0].name} is about {_number(guessed[0].estimate)}"
         return CheckReport(name=name, kind=KIND, message=message, labels_wanted=wanted, performance=shown)
     decided = [report for report in reports if report.drop is not None]
     breached = [report for report in decided if report.drifted]
@@ -140,7 +174,7 @@ def performance_report(
         statistic=leading.drop,
         threshold=leading.max_drop,
         drifted=bool(breached),
-        message=f"{'; '.join(_told(report) for report in breached or decided)}, by {coverage.share:.0%} of the labels",
+        message=_told_all(breached or decided, coverage),
         performance=performance,
     )
 
@@ -178,11 +212,11 @@ def _fits(metric: Metric, outcomes: Outcomes) -> bool:
     return metric.needs == "classes" or outcomes.probabilities is not None
 
 
-def _interval(metric: Metric, value: float, replicates: Floats, rows: int) -> Interval:
+def _interval(metric: Metric, value: float, replicates: Floats, rows: float) -> Interval:
     known = replicates[np.isfinite(replicates)]
     error = float(known.std(ddof=1)) if known.size > 1 else float("nan")
     if metric.proportion:
-        worth = float(rows) if not error > 0 else min(float(rows), value * (1 - value) / error**2)
+        worth = rows if not error > 0 else min(rows, value * (1 - value) / error**2)
         return Interval(value, *_wilson(value, worth))
     if isnan(error):
         return Interval(value, metric.lowest, metric.highest)
@@ -231,6 +265,42 @@ def _held(
     )
 
 
+def _with_guess(report: MetricReport, metric: Metric, now: Interval | None, guess: Guess) -> MetricReport:
+    expected, estimate = guess.expected.get(report.name), guess.estimate.get(report.name)
+    update: dict[str, float | None] = {}
+    if expected is not None:
+        update |= {"expected": expected.value, "expected_low": _finite(expected.low)}
+        update |= {"expected_high": _finite(expected.high)}
+        if now is not None:
+            update["shortfall"] = _finite(_drop(metric, now, expected))
+    if estimate is not None:
+        update |= {"estimate": estimate.value, "estimate_low": _finite(estimate.low)}
+        update |= {"estimate_high": _finite(estimate.high)}
+    return report.model_copy(update=update)
+
+
+def _labels_compared(window: Outcomes | None, reference: Outcomes | None) -> LabelComparison | None:
+    """Compare the labels then and now: of classes by chi-squared, of numbers by Kolmogorov-Smirnov."""
+    if window is None or reference is None or min(window.rows, reference.rows) < MIN_LABELLED:
+        return None
+    if window.classes != reference.classes:
+        return None
+    then, now = (
+        numeric_values(pa.array(side.truth)) if side.classes is None else categorical_values(pa.array(side.truth))
+        for side in (reference, window)
+    )
+    found = run_test(then, now, numeric=NumericTest.KOLMOGOROV_SMIRNOV, categorical=CategoricalTest.CHI_SQUARED)
+    if found is None:
+        return None
+    return LabelComparison(
+        method=found.method,
+        statistic=found.statistic,
+        p_value=found.p_value,
+        effect=found.effect,
+        drifted=bool(found.p_value < LABEL_ALPHA and found.effect >= LABEL_EFFECT),
+    )
+
+
 def _drop(metric: Metric, now: Interval, then: Interval) -> float:
     """Return the lower 95 % limit of how much worse the window is than the reference.
 
@@ -255,6 +325,12 @@ def _undefined(metric: Metric, window: Outcomes | None) -> str:
             "or ask for accuracy or f1"
         )
     return f"{metric.name} is not defined for these rows, such as when they hold one class alone"
+
+
+def _told_all(reports: Sequence[MetricReport], coverage: Coverage) -> str:
+    told = "; ".join(_told(report) for report in reports[:_NAMED])
+    more = f"; and {', '.join(report.name for report in reports[_NAMED:])}" if len(reports) > _NAMED else ""
+    return f"{told}{more}, by {coverage.share:.0%} of the labels"
 
 
 def _told(report: MetricReport) -> str:

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leeboard.api.quality import DataQuality, OnFinding
-from leeboard.contract.jobs import CheckReport, QualityFinding
+from leeboard.contract.findings import QualityFinding
+from leeboard.contract.jobs import CheckReport
 from leeboard_workers.drift.aggregate import wilson_lower_bound
 from leeboard_workers.drift.values import (
     CategoricalValues,

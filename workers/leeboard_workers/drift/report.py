@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from leeboard.contract.jobs import DriftReport, JobOutcome
+from leeboard_workers.drift import history, whiskers
+from leeboard_workers.drift.history import PastWindow
 from leeboard_workers.drift.page import render
 
 MAX_COLUMNS = 300
@@ -43,6 +45,8 @@ class Story:
     """How the columns are weighted."""
     run_id: str = ""
     """MLflow run."""
+    past: tuple[PastWindow, ...] = ()
+    """Windows that the same monitor scored before."""
 
 
 def verdict_of(report: DriftReport) -> str:
@@ -65,11 +69,15 @@ def headline(report: DriftReport) -> str:
         )
     columns = list(dict.fromkeys(name for check in found for name in check.worst_columns))[:3]
     where = f", most of all in {_enumerated(columns)}" if columns else ""
-    return f"The window drifted: {_enumerated([check.name for check in found])} found it{where}."
+    named = _enumerated([kind.kind for kind in report.kinds or ()])
+    kinds = f" This is {named} drift." if named else ""
+    return f"The window drifted: {_enumerated([check.name for check in found])} found it{where}.{kinds}"
 
 
 def html(report: DriftReport, story: Story) -> str:
     """Return the self-contained page."""
+    own = {check.name: check.statistic for check in report.checks if check.statistic is not None}
+    windows = history.merged([*story.past, PastWindow(report.window_end_time, verdict_of(report), own)])
     return render(
         "leeboard_workers.drift",
         "drift.html.j2",
@@ -81,6 +89,13 @@ def html(report: DriftReport, story: Story) -> str:
         hidden=max(len(report.columns) - MAX_COLUMNS, 0),
         methods=_METHODS,
         kinds=_KINDS,
+        windows=windows,
+        lines=history.lines(windows, report.checks),
+        timeline_width=history.WIDTH,
+        timeline_height=history.HEIGHT,
+        place=history.place,
+        scale_of=whiskers.scale_of,
+        whisker_width=whiskers.WIDTH,
         title=f"Drift of {story.subject}",
     )
 
@@ -101,4 +116,6 @@ def _counted(count: int, word: str) -> str:
 
 
 def _enumerated(names: list[str]) -> str:
+    if not names:
+        return ""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -9,11 +9,13 @@ import pyarrow.compute as pc
 from leeboard.api.checks import Check, ColumnWeighting
 from leeboard.contract.jobs import CheckReport, DriftReport, DriftRequest, JobOutcome
 from leeboard_workers.drift import Answers, Comparison, Strangers, compare
+from leeboard_workers.drift.kinds import kinds_of
 from leeboard_workers.drift.quality import quality_report
 from leeboard_workers.drift.report import Story, headline, html
 from leeboard_workers.drift.selection import selected_columns, selects, stated_weights
 from leeboard_workers.jobs import performance
 from leeboard_workers.jobs.frame import Artifacts, Desk
+from leeboard_workers.jobs.past import past_windows
 from leeboard_workers.jobs.sides import Sides
 
 
@@ -41,6 +43,7 @@ def handle(request: DriftRequest, desk: Desk) -> tuple[DriftReport, Artifacts]:
         request_hash=request.request_hash,
         outcome=JobOutcome.MEASURED if measured else JobOutcome.INSUFFICIENT,
         message=few,
+        kinds=kinds_of(tuple(judged.values())) or None,
         drifted=any(report.drifted for report in judged.values()),
         rows=sides.log.total_rows if of_rows else _rows_judged(judged),
         sampled=bool(of_rows) and sides.log.table.num_rows < sides.log.total_rows,
@@ -151,6 +154,7 @@ def _pages(
         reference=sides.reference.story if comparison is not None else "",
         weighting=weighting,
         run_id=desk.run.run_id,
+        past=past_windows(desk.run.client, request),
     )
     page = desk.workdir / "report.html"
     page.write_text(html(report, story))

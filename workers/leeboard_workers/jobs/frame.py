@@ -144,4 +144,5 @@ def _tags_of(report: JobReport) -> dict[str, str]:
         from leeboard_workers.drift.report import verdict_of  # noqa: PLC0415 (statistics that other jobs do not need)
 
         found[tags.VERDICT] = verdict_of(report)
+        found[tags.WINDOW_END] = report.window_end_time
     return found

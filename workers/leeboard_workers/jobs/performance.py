@@ -11,8 +11,9 @@ from leeboard.api.performance import NUMBER_METRICS, Performance
 from leeboard.contract.jobs import CheckReport, DriftRequest
 from leeboard_workers.data.predictionlog import LogRows
 from leeboard_workers.data.windows import Window
+from leeboard_workers.drift.metrics import metric_of
 from leeboard_workers.drift.outcomes import Outcomes
-from leeboard_workers.drift.performance import Coverage, performance_report, too_few_rows
+from leeboard_workers.drift.performance import Coverage, Guess, performance_report, too_few_rows
 from leeboard_workers.drift.values import level_of
 from leeboard_workers.jobs.sides import Sides, logged_outcomes
 
@@ -34,24 +35,46 @@ def judge(check: Check, request: DriftRequest, sides: Sides) -> CheckReport:
             f"{coverage.end_time}, and {request.min_rows} are asked for: too few to tell"
         )
         return too_few_rows(check.name, check.performance, coverage, told)
-    if known.num_rows == 0:
+    if known.num_rows == 0 and check.performance.estimate is None:
         return performance_report(check.name, check.performance, coverage, window=None, reference=None)
     classes = _classes(check.performance, sides)
+    labelled = logged_outcomes(known, classes)
+    reference = _reference(check.performance, sides, classes)
     return performance_report(
         check.name,
         check.performance,
         coverage,
-        window=logged_outcomes(known, classes),
-        reference=_reference(check.performance, sides, classes),
+        window=labelled,
+        reference=reference,
+        guess=_guess(check.performance, request, sides, labelled, reference),
         seed=request.seed,
         why_no_reference=_why_unlabelled(request, sides),
     )
 
 
 def _reference(check: Performance, sides: Sides, classes: tuple[object, ...] | None) -> Outcomes | None:
-    if all(metric.baseline is not None for metric in check.metrics):
+    if check.estimate is None and all(metric.baseline is not None for metric in check.metrics):
         return None  # nothing is asked of it
     return sides.outcomes_then(check.label_delay, classes)
+
+
+def _guess(
+    check: Performance, request: DriftRequest, sides: Sides, labelled: Outcomes, reference: Outcomes | None
+) -> Guess | None:
+    if check.estimate is None:
+        return None
+    from leeboard_workers.drift.estimation import Estimator  # noqa: PLC0415 (scikit-learn, which only it needs)
+
+    estimator = Estimator.fitted_on(reference)
+    if estimator is None:
+        return None
+    metrics = [metric_of(asked.name, asked.quantile) for asked in check.metrics]
+    expected = estimator.estimate(labelled, metrics, request.seed)
+    if request.labels_pass is not None:  # the scored window itself was estimated the first time
+        return Guess(expected, {})
+    rows = sides.log.table.filter(pc.equal(sides.log.table["version"], request.version))
+    unlabelled = logged_outcomes(rows.append_column("label", rows["prediction"]), labelled.classes)
+    return Guess(expected, estimator.estimate(unlabelled, metrics, request.seed))
 
 
 def _coverage(window: Window, log: LogRows, known: pa.Table) -> Coverage:

@@ -203,6 +203,7 @@ async def test_tells_prometheus_what_stands_and_forgets_what_is_gone():
     assert sample("leeboard_runs_total", of_object | {"outcome": "Drifted"}) == 1
     drift = {"model_namespace": "ml", "driftmonitor": "flights", "check": "columns"}
     assert sample("leeboard_drift_score", drift) == 0.4
+    assert sample("leeboard_check_drifted", drift) == 0
     arm = {"model_namespace": "ml", "modeldeployment": "flights", "version": "7", "arm": "flights-v7"}
     assert sample("leeboard_traffic_weight", arm) == 25
     memory.client.objects.clear()
