@@ -84,8 +84,7 @@ class Guide:
         """Let days go by, set the level, and show the run that it starts."""
         print(f"## {level}\n", flush=True)
         before = (await self.watch.status(POLICIES)).get("lastRun")
-        if level != "manual":
-            await self.watch.suspend(POLICIES, suspend=True)
+        await self.watch.apply(self._object("RetrainPolicy", COMMON | spec | {"suspend": True}))
         replay = Replay(
             self.data.between(*days),
             gateway=self.stack.gateway.url,
@@ -93,10 +92,10 @@ class Guide:
             collector=self.stack.collector_url,
             deployment=MODEL,
         )
-        replay.seconds_per_day = 0.5
+        replay.seconds_per_day = 0.3
         await replay.run()
         await replay.close()
-        await asyncio.sleep(5)  # the collector writes what it has every few seconds
+        await asyncio.sleep(3)  # the collector writes what it has every few seconds
         await self.watch.apply(self._object("RetrainPolicy", COMMON | spec | {"suspend": False}))
         if level == "manual":
             await self.type("retrain", MODEL, "--token", "first-of-march")
