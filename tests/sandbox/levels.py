@@ -83,8 +83,13 @@ class Guide:
     async def show(self, level: str, spec: dict[str, Any], days: tuple[str, str]) -> None:
         """Let days go by, set the level, and show the run that it starts."""
         print(f"## {level}\n", flush=True)
-        before = (await self.watch.status(POLICIES)).get("lastRun")
         await self.watch.apply(self._object("RetrainPolicy", COMMON | spec | {"suspend": True}))
+
+        async def rests() -> bool:
+            return "activeRun" not in await self.watch.status(POLICIES)
+
+        await until(rests, "the level before to come to its end", within=300, every=0.5)
+        before = (await self.watch.status(POLICIES)).get("lastRun")
         replay = Replay(
             self.data.between(*days),
             gateway=self.stack.gateway.url,
