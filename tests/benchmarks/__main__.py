@@ -15,7 +15,7 @@ from rich.table import Table
 
 from tests.benchmarks.figures import Figure
 
-WORKLOADS = ("univariate", "multivariate", "scores", "serving", "operator", "logtable")
+WORKLOADS = ("univariate", "multivariate", "scores", "detection", "serving", "operator", "logtable")
 TARGET = Path("build/bench.json")
 
 

@@ -190,7 +190,7 @@ class ExpectedDetection(Document):
     detector: str
     """Which detector."""
     outliers: str
-    """Which outliers: permuted, combinations, range, units, tails, or all of them alike."""
+    """Which outliers: permuted, combinations, mixtures, range, units, tails, or all of them alike."""
     rows: int
     """Outliers."""
     auroc: float

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 from measured import measured
 from score_rows import BATCHES, WORKLOADS, Material, Workload, material, seconds
+from threadpoolctl import threadpool_limits
 
 from leeboard.api.outofdistribution import Detector, DetectorInput
 from leeboard_workers.ood.detectors import Head, Known, fit_scorer
@@ -23,6 +24,7 @@ def floor(workload: Workload, given: Material, batch: int):
         "vim": workload.width // 2 + workload.classes,
         "react": workload.classes,
         "knn": workload.rows,
+        "isolationForest": 1,
     }[workload.name]
     other = np.random.default_rng(1).normal(size=(workload.width, wide))
     if workload.name.lower().endswith("mahalanobis") and workload.classes > 1:
@@ -33,6 +35,7 @@ def floor(workload: Workload, given: Material, batch: int):
 
 def prepare():
     """Fit each detector when its turn comes."""
+    threadpool_limits(1, user_api="blas")  # as the transformer does
 
     def work() -> dict[str, dict[str, object]]:
         found = {}

@@ -107,7 +107,7 @@ def _fitted(
     encoder: Encoder | None,
     rng: np.random.Generator,
 ) -> FittedDetector:
-    if wish.judges and known.what is not DetectorInput.PROBABILITIES:
+    if wish.judges and (encoder is not None or not strange):  # a Gaussian's tails would favour distances to its mean
         far = tails(known, np.random.default_rng([wish.seed, 4]))
         strange["tails"] = Encoded(far, np.zeros((len(far), held.alarms.shape[1]), dtype=bool))
     choice = choose(known, strange, wish.seed) if wish.detector.auto is not None else Choice(wish.detector, ())

@@ -3,6 +3,7 @@
 - *permuted*: half of the columns, each shuffled over the rows: right values, wrong together.
 - *combinations*: two columns of text take levels that never occur together.
 - *range*: a column of numbers lies a tenth to a whole range outside of its range.
+- *mixtures*: two rows' lists, such as images, are averaged: between the classes.
 - *units*: a column of numbers is a multiple or a fraction of itself, by 1.5 to 30 times.
 - *tails*: encoded rows on the far shell of their class's Gaussian (after Du et al., 2022, "Virtual outlier synthesis",
   arXiv:2202.01197): as far from its mean as one in ten thousand.
@@ -44,6 +45,7 @@ def strange_tables(
     for kind, make in (
         ("permuted", _permuted),
         ("combinations", _combined),
+        ("mixtures", _mixed),
         ("range", _displaced),
         ("units", _rescaled),
     ):
@@ -77,6 +79,14 @@ def _permuted(table: Table, _: Mapping[str, Any], rng: np.random.Generator) -> T
         else:
             values[:, at] = rng.permutation(values[:, at])
     return table
+
+
+def _mixed(table: Table, _: Mapping[str, Any], rng: np.random.Generator) -> Table | None:
+    lists = [name for name, values in table.items() if isinstance(values, np.ndarray) and values.ndim > 1]
+    if not lists:
+        return None
+    partner = rng.permutation(len(table[lists[0]]))
+    return table | {name: (table[name] + table[name][partner]) / 2.0 for name in lists}
 
 
 def _combined(table: Table, columns: Mapping[str, Any], rng: np.random.Generator) -> Table | None:

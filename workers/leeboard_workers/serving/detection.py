@@ -9,6 +9,8 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from threadpoolctl import threadpool_limits
+
 from leeboard.api.outofdistribution import DetectorInput
 from leeboard_workers.ood.fitted import FittedDetector, Scores
 from leeboard_workers.ood.store import ARRAYS, DOCUMENT, decode
@@ -42,6 +44,7 @@ class Detection:
         """
         self._uri = uri
         self._tracking_uri = tracking_uri
+        threadpool_limits(1, user_api="blas")  # a request has few rows: threads that wait for each other cost more
         self._detector: FittedDetector | None = None
         self.fetched = asyncio.Event()
 

@@ -30,7 +30,7 @@ def _columns() -> dict[str, object]:
 def test_each_kind_is_wrong_in_its_own_way() -> None:
     columns = _columns()
     made = dict(strange_tables(columns, np.random.default_rng(1), rows=100))
-    assert set(made) == {"permuted", "combinations", "range", "units"}
+    assert set(made) == {"permuted", "combinations", "mixtures", "range", "units"}
     for table in made.values():
         assert {len(values) for values in table.values()} == {100}
     assert set(zip(made["combinations"]["town"], made["combinations"]["river"], strict=True)) == {
@@ -42,6 +42,7 @@ def test_each_kind_is_wrong_in_its_own_way() -> None:
     assert outside.any()
     assert not (outside & together).any()
     pixels = np.array(columns["image"])
+    assert np.array(made["mixtures"]["image"]).std() == pytest.approx(pixels.std() / np.sqrt(2.0), rel=0.2)
     elsewhere = (np.array(made["range"]["image"]) > pixels.max(axis=0)).any(axis=1)
     assert 0 < elsewhere.mean() < 1
     assert np.isin(made["permuted"]["a"], columns["a"]).all()
