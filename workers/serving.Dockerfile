@@ -24,6 +24,6 @@ FROM ${RUN}
 LABEL org.opencontainers.image.title="leeboard-serving" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/leeboard /opt/leeboard
-ENV PATH=/opt/leeboard/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/leeboard/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp USER=leeboard PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
 ENTRYPOINT ["/opt/leeboard/bin/python"]

@@ -227,7 +227,15 @@ class _Binding:
                 knobs.watching.label_selectors[kind.group, kind.version, kind.plural] = kind.selector
         where = {"namespaces": list(settings.namespaces)} if settings.namespaces else {"clusterwide": True}
         endpoint = f"http://0.0.0.0:{settings.health_port}/healthz"
-        return {"registry": registry, "settings": knobs, "standalone": True, "liveness_endpoint": endpoint, **where}
+        return {
+            "registry": registry,
+            "settings": knobs,
+            "standalone": True,
+            # kopf would ask who the user is, and in a pod nobody knows.
+            "identity": "leeboard",
+            "liveness_endpoint": endpoint,
+            **where,
+        }
 
     async def _take(self, *, event: kopf.RawEvent, param: Any = None, **_: Any) -> None:
         kind: Kind = param

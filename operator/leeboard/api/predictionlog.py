@@ -29,7 +29,7 @@ class LoggedColumns(ApiModel):
     hash_key_ref: SecretKeyRef | None = None
     """Key of the hashes, at least 16 bytes; who does not know it cannot guess values."""
     round: Annotated[
-        dict[ColumnName, Annotated[int, Field(ge=-15, le=15)]],
+        dict[str, Annotated[int, Field(ge=-15, le=15)]],
         Field(max_length=200),
     ] = {}
     """Decimal places to which numbers are rounded; -2 rounds to hundreds. What is no number is not logged."""
