@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from scipy.stats import binom
+
 RUNS = 5
 
 
@@ -25,6 +27,24 @@ class Figure:
     def ratio(self) -> float:
         """How many times the peer's time ours is: below 1 is faster."""
         return self.seconds / self.peer_seconds
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How often a test called drift what is none, beside its nominal level."""
+
+    test: str
+    data: str
+    reference_rows: int
+    window_rows: int
+    alpha: float
+    trials: int
+    alarms: int
+
+    @property
+    def kept(self) -> bool:
+        """Whether chance gives so many alarms at the nominal level at least once in a thousand such tables."""
+        return bool(binom.sf(self.alarms - 1, self.trials, self.alpha) > 1e-3)
 
 
 def median_seconds(work: Callable[[], Any], runs: int = RUNS) -> float:

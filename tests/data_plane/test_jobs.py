@@ -85,9 +85,19 @@ def test_an_empty_log_is_insufficient(river: River, tmp_path: Path):
 def test_the_numbers_do_not_depend_on_ray(river: River, monkeypatch: pytest.MonkeyPatch):
     alone = answer(river.drift())
     monkeypatch.setattr(comparison, "BLOCK_VALUES", 1_000)
+    monkeypatch.setattr(frame, "SHARED_VALUES", 0)
     shared = answer(river.drift(owner="another"))
     assert alone.columns == shared.columns
     assert alone.checks == shared.checks
+
+
+def test_a_reference_is_prepared_once(river: River):
+    request = river.drift()
+    first, second = answer(request), answer(river.drift(owner="another"))
+    experiment = river.client.get_experiment_by_name(request.experiment).experiment_id
+    [kept] = river.client.search_runs([experiment], f"tags.`{tags.REFERENCE}` != ''")
+    assert len(river.client.list_artifacts(kept.info.run_id, "reference")) == 2
+    assert first.columns == second.columns
 
 
 @pytest.mark.parametrize(

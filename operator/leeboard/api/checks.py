@@ -90,6 +90,7 @@ class NumericDistance(StrEnum):
     KULLBACK_LEIBLER = "KullbackLeibler"
     POPULATION_STABILITY = "PopulationStability"
     HELLINGER = "Hellinger"
+    TOTAL_VARIATION = "TotalVariation"
 
 
 class CategoricalDistance(StrEnum):
@@ -100,6 +101,7 @@ class CategoricalDistance(StrEnum):
     KULLBACK_LEIBLER = "KullbackLeibler"
     POPULATION_STABILITY = "PopulationStability"
     HELLINGER = "Hellinger"
+    TOTAL_VARIATION = "TotalVariation"
 
 
 class Aggregate(StrEnum):

@@ -243,6 +243,25 @@ class ColumnComparison(Document):
     corrected_p_value: float | None = None
     effect: float | None = None
     drifted: bool = False
+    raw: float | None = None
+    """A distance in the column's own unit, where it has one."""
+    reason: str | None = None
+    """Why this method and this p-value, where the data decided."""
+
+
+class ValueCounts(Document):
+    """How many values a column holds, and of which kind."""
+
+    rows: int = 0
+    nulls: int = 0
+    not_a_number: int = 0
+    """NaN, and text in a column of numbers that is no number."""
+    minus_infinity: int = 0
+    plus_infinity: int = 0
+    levels: int | None = None
+    """Different levels of a categorical column."""
+    pooled_rows: int | None = None
+    """Rows of levels that are too many to be told apart."""
 
 
 class Distribution(Document):
@@ -268,6 +287,8 @@ class ColumnReport(Document):
     """Share of missing values in the window."""
     window_infinite: float = 0.0
     """Share of infinite values in the window."""
+    reference_counts: ValueCounts | None = None
+    window_counts: ValueCounts | None = None
     test: ColumnComparison | None = None
     distance: ColumnComparison | None = None
     distribution: Distribution | None = None

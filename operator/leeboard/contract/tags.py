@@ -20,6 +20,8 @@ EPISODE = "leeboard.episode"
 """On a drift run: the episode that it speaks for; such runs are kept."""
 REASON = "leeboard.reason"
 """On a failed run: why, in a sentence."""
+REFERENCE = "leeboard.reference"
+"""On a run that keeps a prepared reference: what it was prepared from and how."""
 
 TRAINING_DATA = "leeboard.training-data"
 """On a version: JSON DatasetRef of the rows it was trained on."""

@@ -35,8 +35,7 @@ def read_dataset(ref: DatasetRef, columns: Sequence[str] | None = None) -> pa.Ta
                 return _read(ref, _download(ref.uri, folder), columns)
         return _read(ref, ref.uri, columns)
     except (OSError, DeltaError, TableNotFoundError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DatasetError(f"cannot read the {ref.format} data set {ref.uri}: {reason[:300]}") from error
+        raise _unreadable(ref, error) from error
 
 
 def dataset_version(ref: DatasetRef) -> int | None:
@@ -72,6 +71,33 @@ def rows_between(table: pa.Table, column: str, window: Window) -> pa.Table:
     if window.end is not None:
         keep = pc.and_(keep, pc.less(times, pa.scalar(window.end, pa.timestamp("us", "UTC"))))
     return table.filter(keep)
+
+
+def open_dataset(ref: DatasetRef) -> pa.dataset.Dataset:
+    """Open a data set where it lies, without reading rows.
+
+    Raises:
+        DatasetError: the table is missing or is not of its format.
+    """
+    try:
+        return _dataset(ref, ref.uri)
+    except (OSError, DeltaError, TableNotFoundError, pa.ArrowException) as error:
+        raise _unreadable(ref, error) from error
+
+
+def is_downloaded(ref: DatasetRef) -> bool:
+    """Whether the data set lies in MLflow, from which it is fetched whole."""
+    return ref.uri.startswith(_MLFLOW_SCHEMES)
+
+
+def pinned(ref: DatasetRef) -> DatasetRef:
+    """Return the reference to what lies there now: a Delta table's newest version by its number."""
+    return ref.model_copy(update={"version": dataset_version(ref)})
+
+
+def _unreadable(ref: DatasetRef, error: Exception) -> DatasetError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return DatasetError(f"cannot read the {ref.format} data set {ref.uri}: {reason[:300]}")
 
 
 def _read(ref: DatasetRef, uri: str, columns: Sequence[str] | None) -> pa.Table:

@@ -7,24 +7,20 @@ ends in `-2`, `-3`, …; readers unite them here: numbers become doubles, whatev
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset
-from deltalake import DeltaTable
 
 from leeboard.contract.jobs import LiveArm, LogTables
 from leeboard.contract.serving import FEATURE_PREFIX
 from leeboard_workers.data.columns import feature_columns
 from leeboard_workers.data.datasets import sample_rows
+from leeboard_workers.data.epochs import epochs
+from leeboard_workers.data.logwindow import KEY, choose_predictions
+from leeboard_workers.data.uniting import united_tables
 from leeboard_workers.data.windows import Window
 
-MAX_EPOCHS = 100
-
 _TIME = pa.timestamp("us", "UTC")
-_KEY = ("request_id", "row", "arm")
 _LABEL_SCHEMA = pa.schema(
     [
         ("request_id", pa.string()),
@@ -93,20 +89,15 @@ def read_predictions(
         max_rows: More rows are sampled by the seed.
         seed: Seed of the sample.
     """
-    wanted = _arms_filter(arms, window)
-    tables, versions = [], {}
-    for uri, table in _epochs(log.predictions):
-        versions[uri] = table.version()
-        if wanted is not None:
-            tables.append(_decoded(table.to_pyarrow_dataset().to_table(filter=wanted)))
-    logged = _united(tables) if tables else _PREDICTION_SCHEMA.empty_table()
-    rows = _once(logged, _KEY).sort_by([("time", "ascending"), *((name, "ascending") for name in _KEY)])
-    sampled = rows if max_rows is None else sample_rows(rows, max_rows, seed)
+    chosen = choose_predictions(log.predictions, arms, window, max_rows=max_rows, seed=seed)
+    names = chosen.rows.names
+    table = chosen.rows.table(names) if names else _PREDICTION_SCHEMA.empty_table()
+    rows = table.sort_by([("time", "ascending"), *((name, "ascending") for name in KEY)])
     return LogRows(
-        table=sampled,
-        total_rows=rows.num_rows,
-        data_versions=versions,
-        doubled_rows=logged.num_rows - rows.num_rows,
+        table=rows,
+        total_rows=chosen.rows.total_rows,
+        data_versions=chosen.data_versions,
+        doubled_rows=chosen.doubled_rows,
     )
 
 
@@ -131,95 +122,14 @@ def count_labels(log: LogTables) -> int:
     return int(_labels(log.labels)[0].num_rows)
 
 
-def epoch_uri(uri: str, number: int) -> str:
-    """Return the URI of the number-th table of a log, counted from 1."""
-    return uri if number == 1 else f"{uri.rstrip('/')}-{number}"
-
-
-def _epochs(uri: str) -> list[tuple[str, DeltaTable]]:
-    tables = []
-    for number in range(1, MAX_EPOCHS + 1):
-        address = epoch_uri(uri, number)
-        if not DeltaTable.is_deltatable(address):
-            break
-        tables.append((address, DeltaTable(address)))
-    return tables
-
-
-def _arms_filter(arms: Sequence[LiveArm], window: Window) -> pa.dataset.Expression | None:
-    wanted = None
-    for arm in arms:
-        span = Window.between(arm.from_time, arm.to_time).overlap(window)
-        if span.empty:
-            continue
-        rows = pc.field("arm") == arm.arm
-        if span.start is not None:  # the date is the partition: whole days are never opened
-            day = (span.start - timedelta(days=1)).date().isoformat()
-            rows &= (pc.field("date") >= day) & (pc.field("time") >= pa.scalar(span.start, _TIME))
-        if span.end is not None:
-            day = span.end.date().isoformat()
-            rows &= (pc.field("date") <= day) & (pc.field("time") < pa.scalar(span.end, _TIME))
-        wanted = rows if wanted is None else wanted | rows
-    return wanted
-
-
-def _decoded(table: pa.Table) -> pa.Table:
-    names = feature_columns(table.column_names)
-    table = table.rename_columns(
-        [FEATURE_PREFIX + names[name] if name in names else name for name in table.column_names]
-    )
-    return table.drop_columns(["date"]) if "date" in table.column_names else table
-
-
-def _united(tables: list[pa.Table]) -> pa.Table:
-    if len(tables) == 1:
-        return tables[0]
-    types: dict[str, pa.DataType] = {}
-    for table in tables:
-        for field in table.schema:
-            types[field.name] = _common(types.get(field.name, field.type), field.type)
-    schema = pa.schema(list(types.items()))
-    return pa.concat_tables([_cast(table, schema) for table in tables])
-
-
-def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    if one == other:
-        return one
-    both = (one, other)
-    if all(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) for kind in both):
-        return pa.float64()
-    return pa.string()
-
-
-def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns = []
-    for field in schema:
-        if field.name not in table.column_names:
-            columns.append(pa.nulls(table.num_rows, field.type))
-            continue
-        column = table[field.name]
-        if pa.types.is_boolean(column.type) and pa.types.is_floating(field.type):
-            column = column.cast(pa.int8())
-        nested = pa.types.is_nested(column.type) and column.type != field.type
-        columns.append(
-            pa.array([None if cell is None else str(cell) for cell in column.to_pylist()], pa.string())
-            if nested
-            else column.cast(field.type)
-        )
-    return pa.table(columns, schema=schema)
-
-
 def _labels(uri: str) -> tuple[pa.Table, dict[str, int]]:
-    epochs = _epochs(uri)
-    labels = (
-        _united([table.to_pyarrow_dataset().to_table() for _, table in epochs])
-        if epochs
-        else _LABEL_SCHEMA.empty_table()
-    )
+    found = epochs(uri)
+    tables = [table.to_pyarrow_dataset().to_table() for _, table in found]
+    labels = united_tables(tables) if tables else _LABEL_SCHEMA.empty_table()
     labels = _once(labels.sort_by([("ingest_time", "descending")]), ("request_id", "row"))
     names = {"time": "label_time", "ingest_time": "label_ingest_time"}
     labels = labels.rename_columns([names.get(name, name) for name in labels.column_names])
-    return labels, {address: table.version() for address, table in epochs}
+    return labels, {address: table.version() for address, table in found}
 
 
 def _joined(rows: pa.Table, labels: pa.Table) -> pa.Table:

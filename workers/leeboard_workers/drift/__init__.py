@@ -1,5 +1,8 @@
-"""Holds a window of data against a reference: `compare(reference, window, checks=…)`, usable by itself."""
+"""Holds a window of data against a reference: `compare(reference, window, checks)`, usable by itself."""
 
-from leeboard_workers.drift.comparison import Answers, Comparison, Map, Strangers, compare
+from leeboard_workers.data.mapping import Map, on_threads
+from leeboard_workers.drift.comparison import Answers, Strangers, Together, compare
+from leeboard_workers.drift.findings import Report
+from leeboard_workers.drift.reference import Reference, prepare
 
-__all__ = ["Answers", "Comparison", "Map", "Strangers", "compare"]
+__all__ = ["Answers", "Map", "Reference", "Report", "Strangers", "Together", "compare", "on_threads", "prepare"]

@@ -1,16 +1,20 @@
 """Compares a window with its reference: every column by every check, then the checks' verdicts."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from functools import partial
 
 import pyarrow as pa
 
-from leeboard.api.checks import Check
+from leeboard.api.checks import Check, UnivariateDistance, UnivariateTest
 from leeboard.contract.jobs import CheckReport, ColumnReport, Distribution
+from leeboard_workers.data.mapping import Map, on_threads
+from leeboard_workers.data.rows import Rows, TableRows
 from leeboard_workers.drift import verdicts
-from leeboard_workers.drift.block import Block, ColumnMeasure, measure_block
+from leeboard_workers.drift.block import ColumnMeasure, Comparison, infinite_share, measure_columns, missing_share
+from leeboard_workers.drift.findings import Report
 from leeboard_workers.drift.multivariate import JointTask, UnfitRowsError, run_joint_test
+from leeboard_workers.drift.reference import Reference
 
 BLOCK_VALUES = 2_000_000
 """Values in one block of columns. Blocks depend on the data alone, so the numbers are the same on any cluster."""
@@ -18,15 +22,10 @@ BLOCK_VALUES = 2_000_000
 MAX_PICTURES = 100
 """So many columns of a report keep their histograms: those that moved most."""
 
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-class Map(Protocol):
-    """Applies a function to items, in parallel or not, and returns the results in the items' order."""
-
-    def __call__(self, function: Callable[[T], R], items: Sequence[T], /) -> Iterable[R]:
-        """Return what the function makes of each item."""
+DEFAULT_CHECKS = (
+    Check(name="columns", univariate_test=UnivariateTest()),
+    Check(name="distance", univariate_distance=UnivariateDistance()),
+)
 
 
 @dataclass(frozen=True)
@@ -50,53 +49,46 @@ class Strangers:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A window held against its reference."""
+class Together:
+    """Whole rows of both sides, in order of time."""
 
-    checks: tuple[CheckReport, ...]
-    """In the order given."""
-    columns: tuple[ColumnReport, ...]
-    """Those that moved most first, by weight."""
-    prediction_distribution: Distribution | None
-    bins: Mapping[str, Mapping[str, Any]]
-    """Bins of the reference by column."""
-
-    @property
-    def drifted(self) -> bool:
-        """Whether any check says so."""
-        return any(check.drifted for check in self.checks)
+    reference: pa.Table
+    window: pa.Table
 
 
 def compare(
-    reference: pa.Table,
-    window: pa.Table,
+    reference: Reference | Rows | pa.Table,
+    window: Rows | pa.Table,
+    checks: Sequence[Check] = DEFAULT_CHECKS,
     *,
-    checks: Sequence[Check],
     weights: Mapping[str, float] | None = None,
     answers: Answers | None = None,
     strangers: Strangers | None = None,
-    run: Map = map,
-) -> Comparison:
+    together: Together | None = None,
+    run: Map = on_threads,
+) -> Report:
     """Compare the columns of a window with those of a reference.
 
     Columns are matched by name; one that is missing on either side, or cannot be compared, says so in its report and
-    takes no other down.
+    takes no other down. Of either side one column at a time is in memory for each worker, unless it is a table.
 
     Args:
-        reference: Columns of the reference.
-        window: Columns of the window.
+        reference: Prepared by `prepare`, or rows that are read once.
+        window: Rows.
         checks: What is checked.
         weights: Weight by column; columns that are not named weigh nothing. None: all weigh the same.
         answers: Needed by `prediction` checks.
         strangers: Needed by `outOfDistributionRate` checks.
+        together: Needed by `multivariateTest` checks when the reference is prepared; else the rows in their own order.
         run: Applies the comparison to blocks of columns.
 
     Returns:
         Verdicts of the checks and reports of the columns.
     """
-    blocks = list(_blocks(reference, window, checks))
-    measures = [measure for block in run(measure_block, blocks) for measure in block]
-    weight_of = {m.name: 1.0 if weights is None else weights.get(m.name, 0.0) for m in measures}
+    then = TableRows(reference) if isinstance(reference, pa.Table) else reference
+    now = TableRows(window) if isinstance(window, pa.Table) else window
+    measures = _measured(Comparison(then, now, tuple(checks)), run)
+    weight_of = {m.name: (1.0 if weights is None else weights.get(m.source, 0.0)) / m.parts for m in measures}
     reports: list[CheckReport] = []
     first: dict[str, verdicts.Compared] = {}
     picture: Distribution | None = None
@@ -110,24 +102,34 @@ def compare(
             report, columns = verdicts.distance_verdict(check.name, check.univariate_distance, distances, weight_of)
             first.setdefault("distance", columns)
         elif check.multivariate_test is not None:
-            report = _jointly(check.name, JointTask(check.multivariate_test, reference, window, weight_of))
+            sides = together or _together(then, now)
+            report = _jointly(check.name, JointTask(check.multivariate_test, sides.reference, sides.window, weight_of))
         else:
             report, seen = _rowwise(check, answers, strangers)
             picture = picture or seen
         reports.append(report)
-    columns_reports = _column_reports(measures, weight_of, first)
-    return Comparison(tuple(reports), columns_reports, picture, {m.name: m.bins for m in measures if m.bins})
+    return Report(
+        checks=tuple(reports),
+        columns=_column_reports(measures, weight_of, first),
+        prediction_distribution=picture,
+        bins={m.name: m.bins for m in measures if m.bins},
+        rows=now.total_rows,
+        compared_rows=now.rows,
+        reference_rows=then.rows,
+    )
 
 
-def _blocks(reference: pa.Table, window: pa.Table, checks: Sequence[Check]) -> Iterable[Block]:
-    names = list(dict.fromkeys([*reference.column_names, *window.column_names]))
-    step = max(1, BLOCK_VALUES // max(reference.num_rows + window.num_rows, 1))
-    for start in range(0, len(names), step):
-        some = names[start : start + step]
-        then, now = (
-            table.select([name for name in some if name in table.column_names]) for table in (reference, window)
-        )
-        yield Block(some, then, now, checks)
+def _measured(asked: Comparison, run: Map) -> list[ColumnMeasure]:
+    names = list(dict.fromkeys([*asked.reference.names, *asked.window.names]))
+    step = max(1, BLOCK_VALUES // max(asked.reference.rows + asked.window.rows, 1))
+    blocks = [names[start : start + step] for start in range(0, len(names), step)]
+    return [measure for block in run(partial(measure_columns, asked), blocks) for measure in block]
+
+
+def _together(reference: Reference | Rows, window: Rows) -> Together:
+    if isinstance(reference, Reference):
+        raise TypeError("a prepared reference holds no rows: multivariateTest checks need `together`")
+    return Together(reference.table(reference.names), window.table(window.names))
 
 
 def _jointly(name: str, task: JointTask) -> CheckReport:
@@ -164,9 +166,11 @@ def _column_reports(
             name=m.name,
             type=m.type,
             weight=weight_of[m.name] / total if m.tests or m.distances else 0.0,
-            reference_missing=m.reference_missing,
-            window_missing=m.window_missing,
-            window_infinite=m.window_infinite,
+            reference_missing=missing_share(m.reference_counts),
+            window_missing=missing_share(m.window_counts),
+            window_infinite=infinite_share(m.window_counts),
+            reference_counts=m.reference_counts,
+            window_counts=m.window_counts,
             test=first.get("test", {}).get(m.name),
             distance=first.get("distance", {}).get(m.name),
             distribution=m.distribution,

@@ -32,13 +32,14 @@ def distribution_of(reference: Values, window: Values) -> Distribution | None:
 
 def _numeric(reference: NumericValues, window: NumericValues) -> tuple[list[str], Floats, Floats]:
     shown = reference if reference.present else window
-    distinct = np.unique(np.concatenate([_few_distinct(reference.finite), _few_distinct(window.finite)]))
+    # A few too many are enough to see that they are many.
+    distinct = np.unique(np.concatenate([side.distinct(MAX_BARS + 1) for side in (reference, window)]))
     if distinct.size <= MAX_BARS:
         then = np.array([_rows_at(reference, value) for value in distinct])
         now = np.array([_rows_at(window, value) for value in distinct])
         return [_number(value) for value in distinct], then, now
-    low = min(np.quantile(side.finite, _TAIL) for side in (shown, window) if side.present)
-    high = max(np.quantile(side.finite, 1 - _TAIL) for side in (shown, window) if side.present)
+    low = min(side.quantile(_TAIL) for side in (reference, window) if side.present)
+    high = max(side.quantile(1 - _TAIL) for side in (reference, window) if side.present)
     if not low < high:
         low, high = shown.finite[0], max(shown.finite[-1], window.finite[-1] if window.present else -np.inf)
     edges = np.linspace(low, high, MAX_BARS + 1)
@@ -54,13 +55,14 @@ def _categorical(reference: CategoricalValues, window: CategoricalValues) -> tup
         return -max(then, now), level
 
     levels = sorted({*reference.counts, *window.counts}, key=weight)
-    shown = levels if len(levels) <= MAX_LEVELS else levels[: MAX_LEVELS - 1]
+    more = reference.other_levels + window.other_levels > 0
+    shown = levels if len(levels) <= MAX_LEVELS and not more else levels[: MAX_LEVELS - 1]
     shown = _in_order(shown)
     then = [reference.counts.get(level, 0) for level in shown]
     now = [window.counts.get(level, 0) for level in shown]
     labels = [level[:40] for level in shown]
-    if len(shown) < len(levels):
-        labels.append(f"{len(levels) - len(shown)} others")
+    if more or len(shown) < len(levels):
+        labels.append("others" if more else f"{len(levels) - len(shown)} others")
         then.append(reference.present - sum(then))
         now.append(window.present - sum(now))
     return labels, np.array(then, dtype=float), np.array(now, dtype=float)
@@ -74,15 +76,6 @@ def _in_order(levels: list[str]) -> list[str]:
         return levels
 
 
-def _few_distinct(ascending: Floats) -> Floats:
-    """Return the distinct values, or a few too many of them: enough to see that they are many."""
-    if ascending.size == 0:
-        return ascending
-    starts = np.flatnonzero(np.diff(ascending)) + 1
-    first: Floats = ascending[np.concatenate([[0], starts[:MAX_BARS]])]
-    return first
-
-
 def _rows_at(values: NumericValues, value: float) -> float:
     left = np.searchsorted(values.finite, value, side="left")
     right = np.searchsorted(values.finite, value, side="right")
@@ -90,7 +83,8 @@ def _rows_at(values: NumericValues, value: float) -> float:
 
 
 def _binned(values: NumericValues, inner: Floats) -> Floats:
-    counts = np.bincount(np.searchsorted(inner, values.finite, side="right"), minlength=inner.size + 1).astype(float)
+    starts = np.searchsorted(values.finite, inner, side="left")
+    counts = np.diff(starts, prepend=0, append=values.finite.size).astype(float)
     counts[0] += values.below
     counts[-1] += values.above
     return counts

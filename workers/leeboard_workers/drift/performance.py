@@ -15,10 +15,11 @@ from leeboard.api.checks import CategoricalTest, NumericTest
 from leeboard.api.performance import Performance, PerformanceMetric
 from leeboard.contract.findings import LabelComparison, MetricReport, PerformanceReport
 from leeboard.contract.jobs import CheckReport
+from leeboard_workers.drift.levels import categorical_values
 from leeboard_workers.drift.metrics import Metric, metric_of
 from leeboard_workers.drift.outcomes import Outcomes
-from leeboard_workers.drift.univariate import run_test
-from leeboard_workers.drift.values import Floats, categorical_values, numeric_values
+from leeboard_workers.drift.univariate import Pair, run_test
+from leeboard_workers.drift.values import Floats, numeric_values
 
 KIND = "performance"
 REPLICATES = 200
@@ -289,7 +290,7 @@ def _labels_compared(window: Outcomes | None, reference: Outcomes | None) -> Lab
         numeric_values(pa.array(side.truth)) if side.classes is None else categorical_values(pa.array(side.truth))
         for side in (reference, window)
     )
-    found = run_test(then, now, numeric=NumericTest.KOLMOGOROV_SMIRNOV, categorical=CategoricalTest.CHI_SQUARED)
+    found = run_test(Pair(then, now), numeric=NumericTest.KOLMOGOROV_SMIRNOV, categorical=CategoricalTest.CHI_SQUARED)
     if found is None:
         return None
     return LabelComparison(

@@ -13,12 +13,11 @@ from leeboard.api.quality import DataQuality, OnFinding
 from leeboard.contract.findings import QualityFinding
 from leeboard.contract.jobs import CheckReport
 from leeboard_workers.drift.aggregate import wilson_lower_bound
+from leeboard_workers.drift.levels import categorical_values
 from leeboard_workers.drift.values import (
     CategoricalValues,
     NumericValues,
     UnsupportedColumnError,
-    as_levels_of,
-    categorical_values,
     is_numeric,
     level_of,
     numeric_values,
@@ -117,7 +116,7 @@ def _column(
         yield from _constant(check, column, varied=bool(varied), alone=bool(alone), present=now.present)
         return
     levels = categorical_values(reference)
-    seen = as_levels_of(categorical_values(window), levels)
+    seen = categorical_values(window, levels)
     if now_numeric and not set(seen.counts) & set(levels.counts):
         yield from _retyped(check, column, "text", "numbers")
         return

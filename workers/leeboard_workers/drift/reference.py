@@ -1,92 +1,109 @@
-"""What is kept of a reference column: its bins and its spread. Bins come from the reference alone.
+"""A reference, prepared once: each column in order or counted, ready to be held against any number of windows."""
 
-Bins that were drawn over both samples would move with the window and hide what they ought to show.
-"""
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal
 
-from dataclasses import dataclass
-from typing import Any
+import pyarrow as pa
 
-import numpy as np
-import numpy.typing as npt
+from leeboard_workers.data.mapping import Map, on_threads
+from leeboard_workers.data.rows import Rows
+from leeboard_workers.drift.calendar import Part, is_clock, is_part, part, parts_of
+from leeboard_workers.drift.levels import categorical_values
+from leeboard_workers.drift.values import (
+    CategoricalValues,
+    NumericValues,
+    UnsupportedColumnError,
+    Values,
+    is_numeric,
+    numeric_values,
+)
 
-from leeboard_workers.drift.values import CategoricalValues, Floats, NumericValues, Values
-
-MAX_BINS = 20
-FEW_DISTINCT = 10
-"""With at most so many distinct numbers, `Auto` compares them as levels."""
-
-Counts = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class NumericBins:
-    """Quantile bins of a reference, with a bin for what lies below, above, and for what is missing."""
-
-    edges: Floats
-    """Inner edges, ascending and distinct; a value equal to an edge lies below it."""
-    lowest: float
-    highest: float
-
-    def counts(self, values: Values) -> Counts:
-        """Count rows by bin: below, the quantile bins, above, missing."""
-        if not isinstance(values, NumericValues):
-            raise TypeError("numeric bins count numbers")
-        inside = values.finite[(values.finite >= self.lowest) & (values.finite <= self.highest)]
-        below = int(np.searchsorted(values.finite, self.lowest, side="left")) + values.below
-        above = values.finite.size - inside.size - (below - values.below) + values.above
-        bins = np.bincount(np.searchsorted(self.edges, inside, side="left"), minlength=self.edges.size + 1)
-        return np.array([below, *bins, above, values.missing], dtype=np.int64)
-
-    def document(self) -> dict[str, Any]:
-        """Return the bins as they are stored beside the report."""
-        if self.lowest > self.highest:
-            return {"edges": []}
-        return {"edges": self.edges.tolist(), "lowest": self.lowest, "highest": self.highest}
+Kind = Literal["numeric", "categorical", "unknown"] | Part
 
 
 @dataclass(frozen=True)
-class CategoricalBins:
-    """Levels of a reference, with a bin for levels that it does not know and for what is missing."""
+class PreparedColumn:
+    """One column of a reference, or one part of a clock."""
 
-    levels: tuple[str, ...]
+    source: str
+    """Column of the data."""
+    kind: Kind
+    """How it is read; unknown when it holds no value, so that the window's type decides."""
+    values: Values
+    message: str = ""
+    """Why it cannot be compared."""
 
-    def counts(self, values: Values) -> Counts:
-        """Count rows by bin: the levels, unknown ones, missing."""
-        if not isinstance(values, CategoricalValues):
-            raise TypeError("levels count levels")
-        known = [values.counts.get(level, 0) for level in self.levels]
-        return np.array([*known, values.present - sum(known), values.missing], dtype=np.int64)
+    @property
+    def label(self) -> str:
+        """Name in the report: of parts of a clock, the column and the part."""
+        return f"{self.source} ({self.kind})" if is_part(self.kind) else self.source
 
-    def document(self) -> dict[str, Any]:
-        """Return the bins as they are stored beside the report."""
-        return {"levels": list(self.levels)}
-
-
-Bins = NumericBins | CategoricalBins
-
-
-def bins_of(reference: Values) -> Bins:
-    """Draw the bins: at most 20 quantiles, merged where they tie, or the levels."""
-    if isinstance(reference, CategoricalValues):
-        return CategoricalBins(tuple(sorted(reference.counts)))
-    if reference.finite.size == 0:
-        return NumericBins(np.empty(0), np.inf, -np.inf)
-    inner = np.quantile(reference.finite, np.linspace(0, 1, MAX_BINS + 1)[1:-1], method="inverted_cdf")
-    # An edge at the maximum would leave an empty last bin.
-    edges = np.unique(inner)
-    edges = edges[edges < reference.finite[-1]]
-    return NumericBins(edges, float(reference.finite[0]), float(reference.finite[-1]))
+    def read(self, column: pa.ChunkedArray) -> Values:
+        """Read the window's column as this one was read."""
+        if isinstance(self.values, NumericValues):
+            return numeric_values(column)
+        return categorical_values(part(column, self.kind) if is_part(self.kind) else column, self.values)
 
 
-def has_few_values(values: NumericValues) -> bool:
-    """Whether the numbers are so few different ones that they are better compared as levels."""
-    changes = np.flatnonzero(np.diff(values.finite))
-    return values.finite.size > 0 and changes.size < FEW_DISTINCT
+@dataclass(frozen=True)
+class Reference:
+    """The prepared columns of a reference."""
+
+    rows: int
+    """Rows that were read."""
+    total_rows: int
+    """Rows before sampling."""
+    columns: Mapping[str, Sequence[PreparedColumn]] = field(default_factory=dict)
+    """By the name of the column in the data."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of the data."""
+        return tuple(self.columns)
+
+    def select(self, names: Iterable[str]) -> "Reference":
+        """Return the reference with these of its columns."""
+        return replace(self, columns={name: self.columns[name] for name in names if name in self.columns})
 
 
-def as_levels(values: NumericValues) -> CategoricalValues:
-    """Read numbers as levels; infinities are levels of their own."""
-    distinct, counts = np.unique(values.finite, return_counts=True)
-    levels = {f"{number:.15g}": int(count) for number, count in zip(distinct, counts, strict=True)}
-    infinite = {"-inf": values.below, "inf": values.above}
-    return CategoricalValues(levels | {name: count for name, count in infinite.items() if count}, values.missing)
+def prepare(rows: Rows, *, run: Map = on_threads) -> Reference:
+    """Read each column of a reference once.
+
+    Args:
+        rows: The reference.
+        run: Applies the reading to the columns, here or on a cluster.
+    """
+    prepared = run(partial(_prepared, rows), list(rows.names))
+    return Reference(rows.rows, rows.total_rows, dict(zip(rows.names, prepared, strict=True)))
+
+
+def prepare_column(name: str, column: pa.ChunkedArray) -> list[PreparedColumn]:
+    """Prepare a column; a time stamp becomes its hour and its weekday."""
+    if len(column) == column.null_count:
+        return [PreparedColumn(name, "unknown", CategoricalValues({}, len(column), nulls=len(column)))]
+    return _typed(name, column)
+
+
+def typed_like(prepared: PreparedColumn, window: pa.ChunkedArray) -> list[PreparedColumn]:
+    """Read a reference column without any value as the window's is read."""
+    rows = prepared.values.rows
+    return _typed(prepared.source, pa.chunked_array([pa.nulls(rows, window.type)], window.type))
+
+
+def _typed(name: str, column: pa.ChunkedArray) -> list[PreparedColumn]:
+    try:
+        if is_clock(column.type):
+            return [
+                PreparedColumn(name, each, categorical_values(part(column, each))) for each in parts_of(column.type)
+            ]
+        if is_numeric(column.type):
+            return [PreparedColumn(name, "numeric", numeric_values(column))]
+        return [PreparedColumn(name, "categorical", categorical_values(column))]
+    except UnsupportedColumnError as error:
+        return [PreparedColumn(name, "unknown", CategoricalValues({}, len(column)), str(error))]
+
+
+def _prepared(rows: Rows, name: str) -> list[PreparedColumn]:
+    return prepare_column(name, rows.column(name))

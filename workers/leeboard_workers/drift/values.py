@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from leeboard_workers.drift.sorting import ascending
 
 Floats = npt.NDArray[np.float64]
 
@@ -25,6 +28,8 @@ class NumericValues:
     """Values of minus infinity."""
     above: int
     """Values of plus infinity."""
+    nulls: int = 0
+    """Nulls among the missing."""
 
     @property
     def rows(self) -> int:
@@ -36,15 +41,53 @@ class NumericValues:
         """Rows that the tests look at."""
         return self.finite.size
 
+    @cached_property
+    def spread(self) -> float:
+        """Standard deviation of the finite values; 0 without any."""
+        return float(np.std(self.finite)) if self.finite.size else 0.0
+
+    def distinct(self, most: int) -> Floats:
+        """Return the distinct finite values, ascending, or the first `most` of them: enough to see that they are many.
+
+        Args:
+            most: At least 1.
+        """
+        found: list[float] = []
+        place = 0
+        while place < self.finite.size and len(found) < most:
+            found.append(float(self.finite[place]))
+            place = int(np.searchsorted(self.finite, found[-1], side="right"))
+        return np.array(found)
+
+    def quantile(self, share: float) -> float:
+        """Return the smallest finite value that at least this share of them do not exceed (none: an IndexError)."""
+        return float(self.finite[max(int(np.ceil(share * self.finite.size)) - 1, 0)])
+
+    def merged(self, other: "NumericValues") -> "NumericValues":
+        """Return the values of both, as if they had been one column."""
+        return NumericValues(
+            finite=ascending(np.concatenate([self.finite, other.finite]))[0],
+            missing=self.missing + other.missing,
+            below=self.below + other.below,
+            above=self.above + other.above,
+            nulls=self.nulls + other.nulls,
+        )
+
 
 @dataclass(frozen=True)
 class CategoricalValues:
     """A categorical column."""
 
     counts: Mapping[str, int]
-    """Rows by level."""
+    """Rows by level, for the levels that are told apart."""
     missing: int
-    """Nulls."""
+    """Nulls and NaN."""
+    other: int = 0
+    """Rows of further levels, which are too many to be told apart."""
+    other_levels: int = 0
+    """How many levels those are."""
+    nulls: int = 0
+    """Nulls among the missing."""
 
     @property
     def rows(self) -> int:
@@ -54,7 +97,7 @@ class CategoricalValues:
     @property
     def present(self) -> int:
         """Rows that the tests look at."""
-        return sum(self.counts.values())
+        return sum(self.counts.values()) + self.other
 
 
 Values = NumericValues | CategoricalValues
@@ -65,71 +108,39 @@ class UnsupportedColumnError(ValueError):
 
 
 def is_numeric(kind: pa.DataType) -> bool:
-    """Whether columns of the Arrow type are compared as numbers: numbers and times, but not booleans.
+    """Whether columns of the Arrow type are compared as numbers: also times of day and durations, but not booleans.
 
     Raises:
         UnsupportedColumnError: the type is compared in no way.
     """
-    if pa.types.is_dictionary(kind):
+    types = pa.types
+    if types.is_dictionary(kind):
         return is_numeric(kind.value_type)
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_temporal(kind):
         return True
-    if pa.types.is_temporal(kind):
-        return True
-    if pa.types.is_boolean(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if types.is_boolean(kind) or types.is_null(kind) or is_text(kind):
         return False
-    if pa.types.is_null(kind) or pa.types.is_binary(kind) or pa.types.is_string_view(kind):
-        return False
+    if types.is_nested(kind):
+        raise UnsupportedColumnError(
+            f"columns of type {kind} are not compared: exclude the column, or store its parts as columns"
+        )
     raise UnsupportedColumnError(f"columns of type {kind} are not compared: exclude the column")
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Whether columns of the Arrow type hold text or bytes."""
+    types = pa.types
+    strings = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    return bool(strings or types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
+
+
 def numeric_values(column: pa.ChunkedArray | pa.Array) -> NumericValues:
-    """Read a column as numbers; times become seconds since the epoch, text is parsed."""
-    numbers = numbers_of(column)
-    finite = numbers[np.isfinite(numbers)]
-    finite.sort()
-    return NumericValues(
-        finite=finite,
-        missing=int(np.isnan(numbers).sum()),
-        below=int(np.isneginf(numbers).sum()),
-        above=int(np.isposinf(numbers).sum()),
-    )
+    """Read a column as numbers; times become seconds since the epoch, text is parsed.
 
-
-def categorical_values(column: pa.ChunkedArray | pa.Array) -> CategoricalValues:
-    """Read a column as levels; 1, 1.0 and true are told apart only where their types differ in meaning."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-    counts: dict[str, int] = {}
-    missing = 0
-    for entry in pc.value_counts(column).to_pylist():
-        value, count = entry["values"], entry["counts"]
-        if value is None or value != value:  # noqa: PLR0124 (NaN differs from itself)
-            missing += count
-        else:
-            level = level_of(value)
-            counts[level] = counts.get(level, 0) + count
-    return CategoricalValues(counts=counts, missing=missing)
-
-
-def as_levels_of(values: CategoricalValues, reference: CategoricalValues) -> CategoricalValues:
-    """Read logged 0 and 1 as the reference's booleans, since JSON and Delta may have made numbers of them."""
-    names = {"0": "false", "1": "true"}
-    if set(reference.counts) <= set(names.values()) and set(values.counts) <= set(names):
-        return CategoricalValues({names[level]: count for level, count in values.counts.items()}, values.missing)
-    return values
-
-
-def level_of(value: object) -> str:
-    """Name a level: integral numbers without a fraction, booleans as in JSON."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_EXACT_INTEGER:
-        return str(int(value))
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return str(value)
+    Integers beyond 2^53 become the nearest double.
+    """
+    finite, missing, below, above = ascending(numbers_of(column))
+    return NumericValues(finite=finite, missing=missing, below=below, above=above, nulls=column.null_count)
 
 
 def numbers_of(column: pa.ChunkedArray | pa.Array) -> Floats:
@@ -144,14 +155,38 @@ def numbers_of(column: pa.ChunkedArray | pa.Array) -> Floats:
         return numbers_of(column.cast(pa.int32() if kind.bit_width == 32 else pa.int64()))  # noqa: PLR2004 (Arrow's widths)
     if pa.types.is_boolean(kind):
         column = column.cast(pa.int8())
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return np.array([_parsed(text) for text in column.to_pylist()], dtype=np.float64)
-    numbers = pc.cast(column, pa.float64(), safe=False)
-    # A null becomes NaN: both are missing.
-    return np.array(numbers.to_numpy(zero_copy_only=False) if isinstance(numbers, pa.Array) else numbers.to_numpy())
+    if is_text(kind):
+        return _parsed(column)
+    return _as_numpy(pc.cast(column, pa.float64(), safe=False))
 
 
-def _parsed(text: str | None) -> float:
+def level_of(value: object) -> str:
+    """Name a level: integral numbers without a fraction, booleans as in JSON."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_EXACT_INTEGER:
+        return str(int(value))
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(value)
+
+
+def _as_numpy(numbers: pa.ChunkedArray | pa.Array) -> Floats:
+    """Return the memory of the column where it lies in one piece without nulls; a null becomes NaN."""
+    if isinstance(numbers, pa.ChunkedArray):
+        numbers = numbers.chunk(0) if numbers.num_chunks == 1 else numbers.combine_chunks()
+    found: Floats = numbers.to_numpy(zero_copy_only=False)
+    return found
+
+
+def _parsed(column: pa.ChunkedArray | pa.Array) -> Floats:
+    try:
+        return _as_numpy(pc.cast(column, pa.float64()))
+    except pa.ArrowException:  # at least one is no number, or is none for Arrow
+        return np.array([_number(text) for text in column.to_pylist()], dtype=np.float64)
+
+
+def _number(text: str | bytes | None) -> float:
     try:
         return float(text) if text is not None else float("nan")
     except ValueError:

@@ -19,12 +19,12 @@ from leeboard.api.checks import (
 from leeboard.api.multivariate import MultivariateTest
 from leeboard.contract.jobs import CheckReport, ColumnComparison, Distribution
 from leeboard_workers.drift.aggregate import aggregated, drifted_share, wilson_lower_bound
-from leeboard_workers.drift.block import pair_of
+from leeboard_workers.drift.bins import has_few_values
 from leeboard_workers.drift.correction import corrected
 from leeboard_workers.drift.distribution import distribution_of
 from leeboard_workers.drift.multivariate import JointOutcome
-from leeboard_workers.drift.reference import as_levels, has_few_values
-from leeboard_workers.drift.univariate import TestOutcome, measure_distance
+from leeboard_workers.drift.reference import prepare_column, typed_like
+from leeboard_workers.drift.univariate import DistanceOutcome, Pair, TestOutcome, measure_distance
 from leeboard_workers.drift.values import NumericValues
 
 WORST_COLUMNS = 5
@@ -55,6 +55,7 @@ def test_verdict(
             corrected_p_value=float(p),
             effect=outcome.effect,
             drifted=bool(p < test.alpha and outcome.effect >= test.min_effect),
+            reason=outcome.reason or None,
         )
         for (column, outcome), p in zip(outcomes.items(), adjusted, strict=True)
     }
@@ -72,19 +73,24 @@ def test_verdict(
 
 
 def distance_verdict(
-    name: str, distance: UnivariateDistance, distances: Mapping[str, tuple[str, float]], weight_of: Mapping[str, float]
+    name: str, distance: UnivariateDistance, distances: Mapping[str, DistanceOutcome], weight_of: Mapping[str, float]
 ) -> tuple[CheckReport, Compared]:
     """Decide by the aggregate of the columns' distances."""
-    distances = {column: measured for column, measured in distances.items() if isfinite(measured[1])}
+    distances = {column: measured for column, measured in distances.items() if isfinite(measured.value)}
     if not distances:
         return _nothing_compared(name, "univariateDistance", distance.threshold), {}
     columns = {
         column: ColumnComparison(
-            method=method, statistic=value, threshold=distance.threshold, drifted=value > distance.threshold
+            method=measured.method,
+            statistic=measured.value,
+            threshold=distance.threshold,
+            drifted=measured.value > distance.threshold,
+            raw=measured.raw,
+            reason=measured.reason or None,
         )
-        for column, (method, value) in distances.items()
+        for column, measured in distances.items()
     }
-    values = {column: measured[1] for column, measured in distances.items()}
+    values = {column: measured.value for column, measured in distances.items()}
     statistic = aggregated(list(values.values()), [weight_of[column] for column in values], distance.aggregate)
     beyond = sum(column.drifted for column in columns.values())
     across = f"{_AGGREGATES[distance.aggregate]} of {len(columns)} columns"
@@ -118,15 +124,18 @@ def prediction_verdict(
     name: str, check: Prediction, reference: pa.ChunkedArray, window: pa.ChunkedArray
 ) -> tuple[CheckReport, Distribution | None]:
     """Decide by the distance between the answers then and now; few different numbers are classes."""
-    _, then, now = pair_of(reference, window)
+    column = prepare_column("prediction", reference)[0]
+    if column.kind == "unknown":
+        column = typed_like(column, window)[0]
+    then, now = column.values, column.read(window)
     if isinstance(then, NumericValues) and isinstance(now, NumericValues) and has_few_values(then):
-        then, now = as_levels(then), as_levels(now)
+        then, now = Pair(then, now).levels
     method = CategoricalDistance.JENSEN_SHANNON if check.method is CategoricalDistance.AUTO else check.method
-    measured = measure_distance(then, now, numeric=NumericDistance(method.value), categorical=method)
+    measured = measure_distance(Pair(then, now), numeric=NumericDistance(method.value), categorical=method)
     if measured is None or then.present == 0 or now.present == 0:
         side = "reference" if then.present == 0 else "window"
         return unmeasured(name, "prediction", check.threshold, f"the stable version has no answer in the {side}"), None
-    statistic = measured[1]
+    statistic = measured.value
     return CheckReport(
         name=name,
         kind="prediction",

@@ -39,7 +39,7 @@ class Cluster:
         A single item is worked on right here. What a task raises is raised here.
 
         Args:
-            function: An importable function.
+            function: An importable function, or a `functools.partial` of one.
             items: Its arguments.
             gpus: GPUs of each task.
             always: Send even a single item to the cluster.
@@ -47,9 +47,10 @@ class Cluster:
         if len(items) < 2 and not always:  # noqa: PLR2004 (nothing to share out)
             return [function(item) for item in items]
         ray = self.connect()
-        task = ray.remote(function).options(num_cpus=1, num_gpus=gpus)
+        task = ray.remote(_applied).options(num_cpus=1, num_gpus=gpus)
+        shared = ray.put(function)  # what it carries goes to each machine once, not with every item
         try:
-            results: list[R] = ray.get([task.remote(item) for item in items])
+            results: list[R] = ray.get([task.remote(shared, item) for item in items])
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
         return results
@@ -65,3 +66,7 @@ class Cluster:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _applied(function: Callable[[T], R], item: T) -> R:
+    return function(item)

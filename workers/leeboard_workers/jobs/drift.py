@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from leeboard.api.checks import Check, ColumnWeighting
 from leeboard.contract.jobs import CheckReport, DriftReport, DriftRequest, JobOutcome
-from leeboard_workers.drift import Answers, Comparison, Strangers, compare
+from leeboard_workers.drift import Answers, Report, Strangers, Together, compare
 from leeboard_workers.drift.kinds import kinds_of
 from leeboard_workers.drift.quality import quality_report
 from leeboard_workers.drift.report import Story, headline, html
@@ -45,9 +45,9 @@ def handle(request: DriftRequest, desk: Desk) -> tuple[DriftReport, Artifacts]:
         message=few,
         kinds=kinds_of(tuple(judged.values())) or None,
         drifted=any(report.drifted for report in judged.values()),
-        rows=sides.log.total_rows if of_rows else _rows_judged(judged),
-        sampled=bool(of_rows) and sides.log.table.num_rows < sides.log.total_rows,
-        reference_rows=sides.reference.features.num_rows if comparison is not None else 0,
+        rows=sides.log.rows.total_rows if of_rows else _rows_judged(judged),
+        sampled=bool(of_rows) and sides.log.rows.rows < sides.log.rows.total_rows,
+        reference_rows=sides.reference.features.rows if comparison is not None else 0,
         version=request.version,
         window_start_time=request.window_start_time,
         window_end_time=request.window_end_time,
@@ -62,11 +62,11 @@ def handle(request: DriftRequest, desk: Desk) -> tuple[DriftReport, Artifacts]:
 
 def _too_few(request: DriftRequest, sides: Sides) -> str:
     """Say that there are too few rows to compare; empty: there are enough."""
-    asked, rows = request.min_rows, sides.log.total_rows
+    asked, rows = request.min_rows, sides.log.rows.total_rows
     if rows < asked:
         return f"the window has {rows} rows, and {asked} are asked for: too few to tell"
-    if request.reference_windows is not None and sides.reference.features.num_rows < asked:
-        held = sides.reference.features.num_rows
+    if request.reference_windows is not None and sides.reference.features.rows < asked:
+        held = sides.reference.features.rows
         return f"the reference ({sides.reference.story}) has {held} rows, and {asked} are asked for: too few to tell"
     return ""
 
@@ -80,24 +80,35 @@ def _quality(check: Check, request: DriftRequest, sides: Sides) -> CheckReport:
     return quality_report(
         check.name,
         check.data_quality,
-        then.select([name for name in named if name in then.column_names]),
-        now.select([name for name in named if name in now.column_names]),
+        then.table([name for name in named if name in then.names]),
+        now.table([name for name in named if name in now.names]),
         expected=expected,
         doubled=sides.log.doubled_rows,
     )
 
 
-def _compared(checks: list[Check], request: DriftRequest, sides: Sides, desk: Desk) -> Comparison:
+def _compared(checks: list[Check], request: DriftRequest, sides: Sides, desk: Desk) -> Report:
     features = selected_columns(request.columns, _shared(sides))
-    then, now = sides.reference.features, sides.log.features
+    now = sides.log.features
+    now = now.select([name for name in features if name in now.names])
     return compare(
-        then.select([name for name in features if name in then.column_names]),
-        now.select([name for name in features if name in now.column_names]),
-        checks=checks,
+        sides.prepared(features),
+        now,
+        checks,
         weights=_weights(request, features, sides),
         answers=_answers(request, sides) if any(check.prediction for check in checks) else None,
         strangers=_strangers(request, sides),
-        run=desk.cluster.map,
+        together=_together(features, sides) if any(check.multivariate_test for check in checks) else None,
+        run=desk.sharing((sides.reference.features.rows + now.rows) * len(features)),
+    )
+
+
+def _together(features: list[str], sides: Sides) -> Together:
+    """Read both sides at once: joint tests need whole rows, in order of time."""
+    then, now = sides.reference, sides.log
+    return Together(
+        then.in_time([name for name in features if name in then.features.names]),
+        now.in_time([name for name in features if name in now.features.names]),
     )
 
 
@@ -112,7 +123,7 @@ def _unmeasured(check: Check, message: str) -> CheckReport:
 
 def _shared(sides: Sides) -> list[str]:
     """Return the features: what the model was asked with. The reference may hold more columns than the model takes."""
-    then, logged = sides.reference.features.column_names, sides.log.features.column_names
+    then, logged = sides.reference.features.names, sides.log.features.names
     return [name for name in then if name in logged] + [name for name in logged if name not in then]
 
 
@@ -129,7 +140,7 @@ def _weights(request: DriftRequest, features: list[str], sides: Sides) -> Mappin
 
 
 def _answers(request: DriftRequest, sides: Sides) -> Answers:
-    rows = sides.log.table
+    rows = sides.log.rows.table(["version", "prediction"])
     stable = rows.filter(pc.equal(rows["version"], request.version))
     return Answers(reference=sides.answers_then, window=stable["prediction"])
 
@@ -137,11 +148,11 @@ def _answers(request: DriftRequest, sides: Sides) -> Answers:
 def _strangers(request: DriftRequest, sides: Sides) -> Strangers | None:
     if request.acceptance is None:
         return None
-    return Strangers(flags=sides.log.table["ood"], acceptance=request.acceptance)
+    return Strangers(flags=sides.log.rows.column("ood"), acceptance=request.acceptance)
 
 
 def _pages(
-    request: DriftRequest, report: DriftReport, comparison: Comparison | None, sides: Sides, desk: Desk
+    request: DriftRequest, report: DriftReport, comparison: Report | None, sides: Sides, desk: Desk
 ) -> dict[str, Path]:
     weighting = "all columns weigh the same"
     if request.columns.weights is not None:

@@ -72,7 +72,8 @@ def _guess(
     expected = estimator.estimate(labelled, metrics, request.seed)
     if request.labels_pass is not None:  # the scored window itself was estimated the first time
         return Guess(expected, {})
-    rows = sides.log.table.filter(pc.equal(sides.log.table["version"], request.version))
+    rows = sides.log.rows.table(sides.log.rows.names)
+    rows = rows.filter(pc.equal(rows["version"], request.version))
     unlabelled = logged_outcomes(rows.append_column("label", rows["prediction"]), labelled.classes)
     return Guess(expected, estimator.estimate(unlabelled, metrics, request.seed))
 
@@ -96,9 +97,10 @@ def _classes(check: Performance, sides: Sides) -> tuple[object, ...] | None:
     """Return the model's classes, or for a model that does not tell, the levels of the reference's labels."""
     if sides.classes is not None:
         return sides.classes
-    if all(metric.name in NUMBER_METRICS for metric in check.metrics) or sides.reference.labels is None:
+    if all(metric.name in NUMBER_METRICS for metric in check.metrics) or not sides.reference.labelled:
         return None
-    levels = {level_of(value) for value in pc.unique(sides.reference.labels).to_pylist() if value is not None}
+    labels = sides.reference.everything.column(sides.reference.label_column or "")
+    levels = {level_of(value) for value in pc.unique(labels).to_pylist() if value is not None}
     return tuple(sorted(levels))
 
 
@@ -113,7 +115,7 @@ def _why_unlabelled(request: DriftRequest, sides: Sides) -> str:
     ):
         return ""
     column, where = sides.reference.label_column, sides.reference.story
-    if sides.reference.labels is not None:
+    if sides.reference.labelled:
         return ""
     lacks = f"has no column {column}" if column else "names no label column"
     return f"the reference ({where}) {lacks}: set labelColumn to one that it has, or state the metric's baseline"

@@ -1,5 +1,6 @@
 """The two sides of a comparison, each read when it is first needed: the window's rows, and the reference's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -11,27 +12,53 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leeboard.api.base import seconds
+from leeboard.api.shared import DatasetRef
+from leeboard.contract.documents import short_hash
 from leeboard.contract.jobs import DriftRequest
-from leeboard_workers.data.datasets import DatasetError, read_dataset, sample_rows
+from leeboard_workers.data.datasets import DatasetError, is_downloaded, pinned, read_dataset, sample_rows
+from leeboard_workers.data.logwindow import LogWindow, choose_predictions
 from leeboard_workers.data.predictionlog import LogRows, features_of, read_labelled, read_predictions
+from leeboard_workers.data.rows import Rows, TableRows
+from leeboard_workers.data.stored import StoredTable, all_rows, fingerprint
 from leeboard_workers.data.windows import Window
+from leeboard_workers.drift import reference as prepared
 from leeboard_workers.drift.outcomes import Outcomes, joined_outcomes, outcomes_of, probabilities_of
 from leeboard_workers.jobs.frame import Desk
 from leeboard_workers.jobs.models import LoadedModel, find_version, load, signature_inputs
+from leeboard_workers.jobs.references import MAX_STORED_VALUES, prepared_once
 
 ANSWERED_ROWS = 20_000
 """So many rows of the reference are answered by the model, at most."""
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceRows:
     """The rows that a window is held against."""
 
-    features: pa.Table
-    labels: pa.ChunkedArray | None
+    everything: Rows
+    features: Rows
+    """Without labels and times."""
+    ref: DatasetRef | None
+    """Where they lie, pinned; none: they are the log's own past."""
     story: str
-    label_column: str | None = None
-    """Which column was to hold the labels."""
+
+    @property
+    def label_column(self) -> str | None:
+        """Which column was to hold the labels."""
+        return self.ref.label_column if self.ref is not None else None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there is such a column."""
+        return self.label_column in self.everything.names
+
+    def in_time(self, names: Sequence[str]) -> pa.Table:
+        """Return some features at once, in order of time where there is one."""
+        time = self.ref.timestamp_column if self.ref is not None else None
+        if time is None or time not in self.everything.names:
+            return self.features.table(names)
+        order = pc.sort_indices(self.everything.column(time))
+        return self.features.table(names).take(order)
 
 
 @dataclass(frozen=True)
@@ -67,10 +94,12 @@ class Sides:
         return Window.between(self._request.window_start_time, self._request.window_end_time)
 
     @cached_property
-    def log(self) -> LogRows:
+    def log(self) -> LogWindow:
         """What all live arms answered in the window."""
         asked = self._request
-        return read_predictions(asked.log, asked.arms, self.window, max_rows=asked.max_rows, seed=asked.seed)
+        return choose_predictions(
+            asked.log.predictions, asked.arms, self.window, max_rows=asked.max_rows, seed=asked.seed
+        )
 
     def labelled(self, label_delay: str) -> tuple[Window, LogRows]:
         """Return the window shifted back by the labels' delay, and what the stable version answered in it."""
@@ -119,27 +148,37 @@ class Sides:
         return sample_rows(pa.concat_tables(found, promote_options="permissive"), asked.max_rows, asked.seed)
 
     @cached_property
-    def reference(self) -> Reference:
+    def reference(self) -> ReferenceRows:
         """The reference's rows. Raises DatasetError, ModelError."""
         asked = self._request
         if asked.reference_windows is not None:
             first, last = asked.reference_windows[0].from_time, asked.reference_windows[-1].to_time
             many = len(asked.reference_windows)
             story = f"the log from {first} to {last}" if many == 1 else f"{many} windows of the log since {first}"
-            return Reference(features_of(self._logged_reference), None, story)
+            logged = TableRows(features_of(self._logged_reference))
+            return ReferenceRows(logged, logged, None, story)
         if asked.reference is not None:
             ref, story = asked.reference, asked.reference.uri
         else:
             version = find_version(self._desk.run.client, asked.model_name, asked.version)
             ref, story = version.training_data, f"training data of version {version.number}"
-        rows = read_dataset(ref)
-        if ref.timestamp_column in rows.column_names:
-            rows = rows.sort_by(ref.timestamp_column)  # joint tests look at spans of consecutive rows
-        if rows.num_rows > asked.max_rows:
-            rows, story = sample_rows(rows, asked.max_rows, asked.seed), f"{story}, sampled"
-        labels = rows[ref.label_column] if ref.label_column in rows.column_names else None
-        others = [name for name in (ref.label_column, ref.timestamp_column) if name in rows.column_names]
-        return Reference(rows.drop_columns(others), labels, story, ref.label_column)
+        ref = pinned(ref)
+        rows = _rows_of(ref, asked.max_rows, asked.seed)
+        if rows.rows < rows.total_rows:
+            story = f"{story}, {rows.rows} of {rows.total_rows} rows"
+        others = (ref.label_column, ref.timestamp_column)
+        return ReferenceRows(rows, rows.select([name for name in rows.names if name not in others]), ref, story)
+
+    def prepared(self, names: Sequence[str]) -> prepared.Reference | Rows:
+        """Return these columns of the reference, prepared; a large one as rows, to be read column by column."""
+        asked, rows = self._request, self.reference.features
+        rows = rows.select([name for name in names if name in rows.names])
+        ref = self.reference.ref
+        if ref is None or rows.rows * len(rows.names) > MAX_STORED_VALUES:
+            return rows
+        identity = short_hash(ref.model_dump(mode="json"), fingerprint(rows), list(rows.names), rows.rows, asked.seed)
+        client, run = self._desk.run.client, self._desk.sharing(rows.rows * len(rows.names))
+        return prepared_once(client, asked.experiment, identity, lambda: prepared.prepare(rows, run=run))
 
     @cached_property
     def expected(self) -> tuple[str, ...]:
@@ -157,18 +196,16 @@ class Sides:
         """What the stable version says to the reference. Raises DatasetError, ModelError."""
         from leeboard_workers.retrain.metrics import answers_of  # noqa: PLC0415 (only what needs answers needs it)
 
-        rows = self.reference.features
-        if self.reference.labels is not None:
-            rows = rows.append_column("\0label", self.reference.labels)
-        rows = sample_rows(rows, ANSWERED_ROWS, self._request.seed)
-        inputs = rows.select(self._inputs(rows))
+        rows = self.reference.everything.thinned(ANSWERED_ROWS, self._request.seed)
+        inputs = rows.table(self._inputs())
         answers = answers_of(self.model.model, inputs.to_pandas())
-        labels = rows["\0label"] if "\0label" in rows.column_names else None
+        label = self.reference.label_column
+        labels = rows.column(label) if label is not None and self.reference.labelled else None
         return AnsweredReference(inputs, labels, answers.predict, answers.probabilities, _classes(answers.classes))
 
-    def _inputs(self, rows: pa.Table) -> list[str]:
-        names = list(self.model.features) or [name for name in rows.column_names if name != "\0label"]
-        missing = [name for name in names if name not in rows.column_names]
+    def _inputs(self) -> list[str]:
+        names = list(self.model.features or self.reference.features.names)
+        missing = [name for name in names if name not in self.reference.everything.names]
         if missing:
             raise DatasetError(
                 f"the reference lacks {', '.join(missing)}, which version {self._request.version} takes: name a "
@@ -193,6 +230,12 @@ def logged_outcomes(known: pa.Table, classes: tuple[object, ...] | None) -> Outc
 def _back(window: Window, delay: str) -> Window:
     shift = timedelta(seconds=seconds(delay))
     return Window(window.start - shift if window.start else None, window.end - shift if window.end else None)
+
+
+def _rows_of(ref: DatasetRef, max_rows: int, seed: int) -> Rows:
+    if is_downloaded(ref):
+        return TableRows(read_dataset(ref)).thinned(max_rows, seed)
+    return all_rows(StoredTable.of(ref)).thinned(max_rows, seed)
 
 
 def _classes(found: Any) -> tuple[object, ...] | None:

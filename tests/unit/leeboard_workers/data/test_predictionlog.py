@@ -7,7 +7,8 @@ import pytest
 from deltalake import write_deltalake
 
 from leeboard.contract.jobs import LiveArm, LogTables
-from leeboard_workers.data.predictionlog import count_labels, epoch_uri, read_labelled, read_predictions
+from leeboard_workers.data.epochs import epoch_uri
+from leeboard_workers.data.predictionlog import count_labels, read_labelled, read_predictions
 from leeboard_workers.data.windows import Window
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -11,17 +11,17 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 from leeboard.api.checks import CategoricalDistance, CategoricalTest, NumericDistance, NumericTest
-from leeboard_workers.drift.reference import bins_of
-from leeboard_workers.drift.univariate import measure_distance, run_test
+from leeboard_workers.drift.bins import Shares, bins_of
+from leeboard_workers.drift.levels import categorical_values
+from leeboard_workers.drift.univariate import Pair, measure_distance, run_test
 from leeboard_workers.drift.univariate.binned import (
-    Shares,
     hellinger,
     jensen_shannon,
     kullback_leibler,
     population_stability,
 )
 from leeboard_workers.drift.univariate.chi_squared import chi_squared, pool_rare
-from leeboard_workers.drift.values import CategoricalValues, categorical_values, numeric_values
+from leeboard_workers.drift.values import CategoricalValues, numeric_values
 
 DRAW = np.random.default_rng(7)
 
@@ -39,14 +39,12 @@ def counted(**counts: Any):
 
 
 def examined(then: Any, now: Any, test: Any = NumericTest.KOLMOGOROV_SMIRNOV):
-    return run_test(numbers(then), numbers(now), numeric=test, categorical=CategoricalTest.CHI_SQUARED)
+    return run_test(Pair(numbers(then), numbers(now)), numeric=test, categorical=CategoricalTest.CHI_SQUARED)
 
 
 def distance(then: Any, now: Any, method: Any):
-    _, value = measure_distance(
-        numbers(then), numbers(now), numeric=method, categorical=CategoricalDistance.JENSEN_SHANNON
-    )
-    return value
+    pair = Pair(numbers(then), numbers(now))
+    return measure_distance(pair, numeric=method, categorical=CategoricalDistance.JENSEN_SHANNON).value
 
 
 @pytest.mark.parametrize("sizes", [(30, 50), (2_000, 900), (30_000, 12_000)])
@@ -156,13 +154,12 @@ def test_wasserstein_of_a_constant_reference_is_free_of_units():
 
 
 def test_a_column_that_vanished_is_one_apart():
-    name, value = measure_distance(
-        numbers([1.0, 2.0, 3.0]),
-        numbers([np.nan] * 3),
+    found = measure_distance(
+        Pair(numbers([1.0, 2.0, 3.0]), numbers([np.nan] * 3)),
         numeric=NumericDistance.WASSERSTEIN,
         categorical=CategoricalDistance.AUTO,
     )
-    assert (name, value) == ("JensenShannon", pytest.approx(1.0))
+    assert (found.method, found.value) == ("JensenShannon", pytest.approx(1.0))
 
 
 def test_jensen_shannon_is_scipys_distance_in_base_two():
@@ -222,10 +219,10 @@ def test_every_row_falls_into_exactly_one_bin():
 )
 def test_any_numbers_have_a_defined_result(then: Any, now: Any, method: Any):
     one, other = numbers(then), numbers(now)
-    outcome = run_test(one, other, numeric=NumericTest.AUTO, categorical=CategoricalTest.AUTO)
+    outcome = run_test(Pair(one, other), numeric=NumericTest.AUTO, categorical=CategoricalTest.AUTO)
     assert outcome is None or (0 <= outcome.p_value <= 1 and 0 <= outcome.effect <= 1)
-    measured = measure_distance(one, other, numeric=method, categorical=CategoricalDistance.AUTO)
-    assert measured is None or (np.isfinite(measured[1]) and measured[1] >= -1e-12)
+    measured = measure_distance(Pair(one, other), numeric=method, categorical=CategoricalDistance.AUTO)
+    assert measured is None or (np.isfinite(measured.value) and measured.value >= -1e-12)
 
 
 @settings(deadline=None, max_examples=60)
@@ -236,10 +233,10 @@ def test_any_numbers_have_a_defined_result(then: Any, now: Any, method: Any):
 )
 def test_any_levels_have_a_defined_result(then: Any, now: Any, method: Any):
     one, other = levels(then), levels(now)
-    outcome = run_test(one, other, numeric=NumericTest.AUTO, categorical=CategoricalTest.AUTO)
+    outcome = run_test(Pair(one, other), numeric=NumericTest.AUTO, categorical=CategoricalTest.AUTO)
     assert outcome is None or (0 <= outcome.p_value <= 1 and 0 <= outcome.effect <= 1)
-    measured = measure_distance(one, other, numeric=NumericDistance.AUTO, categorical=method)
-    assert measured is None or np.isfinite(measured[1])
+    measured = measure_distance(Pair(one, other), numeric=NumericDistance.AUTO, categorical=method)
+    assert measured is None or np.isfinite(measured.value)
 
 
 @settings(deadline=None, max_examples=30)

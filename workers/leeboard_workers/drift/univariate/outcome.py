@@ -1,4 +1,4 @@
-"""What a test of one column answers."""
+"""What a test or a distance of one column answers."""
 
 from dataclasses import dataclass
 
@@ -18,6 +18,20 @@ class TestOutcome:
     p_value: float
     effect: float
     """Between 0 (alike) and 1 (nothing in common)."""
+    reason: str = ""
+    """Why this method and this p-value, where the data decided."""
+
+
+@dataclass(frozen=True)
+class DistanceOutcome:
+    """A distance between two samples."""
+
+    method: str
+    value: float
+    raw: float | None = None
+    """The distance in the column's own unit, where it has one."""
+    reason: str = ""
+    """Why this method, where the data decided."""
 
 
 def vanished(method: str, reference: Values, window: Values) -> TestOutcome:
@@ -29,8 +43,9 @@ def vanished(method: str, reference: Values, window: Values) -> TestOutcome:
     absent = (reference.rows - reference.present, window.rows - window.present)
     rows = (reference.rows, window.rows)
     total = sum(rows)
+    reason = "one side has no value: what is compared is whether there is one"
     if 0 in rows or sum(present) == 0 or sum(absent) == 0:
-        return TestOutcome(str(method), 1.0, 1.0, 1.0)
+        return TestOutcome(str(method), 1.0, 1.0, 1.0, reason)
     squared = total * (present[0] * absent[1] - present[1] * absent[0]) ** 2
     chi2 = squared / (rows[0] * rows[1] * sum(present) * sum(absent))
-    return TestOutcome(str(method), 1.0, float(chdtrc(1, chi2)), 1.0)
+    return TestOutcome(str(method), 1.0, float(chdtrc(1, chi2)), 1.0, reason)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from leeboard_workers.data.predictionlog import MAX_EPOCHS, epoch_uri
+from leeboard_workers.data.epochs import MAX_EPOCHS, epoch_uri
 from leeboard_workers.serving.collector.repeats import LabelRepeats, PredictionRepeats, Repeats
 from leeboard_workers.serving.collector.uniting import cast_rows, fits, plain
 from leeboard_workers.serving.collector.upkeep import Care, Upkeep

@@ -1,0 +1,76 @@
+"""How often tests call drift what is none: the nominal level, held against simulation.
+
+Both sides are drawn from one distribution, so every alarm is a false one. A rate is kept when chance alone would give
+so many alarms at the nominal level at least once in a thousand tables.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from leeboard.api.checks import CategoricalTest, NumericTest
+from leeboard_workers.drift.levels import categorical_values
+from leeboard_workers.drift.univariate import Pair, run_test
+from leeboard_workers.drift.values import Values, numeric_values
+from tests.benchmarks.figures import Rate
+
+ALPHA = 0.05
+WORK = 4_000_000
+"""Rows drawn for each line of the table, within the bounds on its trials."""
+TRIALS = (200, 4_000)
+SIZES = (50, 500, 5_000, 50_000, 1_000_000)
+
+Draw = Callable[[np.random.Generator, int], Values]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A column to draw from."""
+
+    test: str
+    data: str
+    draw: Draw
+
+
+def _numbers(shape: Callable[[np.random.Generator, int], np.ndarray]) -> Draw:
+    return lambda random, rows: numeric_values(pa.array(shape(random, rows)))
+
+
+def _levels(count: int) -> Draw:
+    shares = 1 / np.arange(1, count + 1)
+    names = pa.array([f"l{level}" for level in range(count)])
+
+    def draw(random: np.random.Generator, rows: int) -> Values:
+        codes = random.choice(count, rows, p=shares / shares.sum())
+        return categorical_values(pa.DictionaryArray.from_arrays(pa.array(codes), names))
+
+    return draw
+
+
+CASES = (
+    Case("Kolmogorov-Smirnov", "normal", _numbers(lambda random, rows: random.normal(size=rows))),
+    Case("Kolmogorov-Smirnov", "heavy tails", _numbers(lambda random, rows: random.standard_t(2, rows))),
+    Case("Kolmogorov-Smirnov", "ties (Poisson 3)", _numbers(lambda random, rows: random.poisson(3, rows) * 1.0)),
+    *(Case("chi-squared", f"{count} levels", _levels(count)) for count in (2, 10, 100, 1_000)),
+)
+
+
+def figures() -> Iterator[Rate]:
+    """Rates of false alarms of the univariate tests, the window as large as the reference and a quarter of it."""
+    for case in CASES:
+        for rows in SIZES:
+            for window in (rows, rows // 4):
+                yield _rate(case, rows, window)
+
+
+def _rate(case: Case, rows: int, window: int) -> Rate:
+    trials = int(np.clip(WORK // (rows + window), *TRIALS))
+    random = np.random.default_rng([rows, window, len(case.data)])
+    alarms = 0
+    for _ in range(trials):
+        pair = Pair(case.draw(random, rows), case.draw(random, window))
+        outcome = run_test(pair, numeric=NumericTest.KOLMOGOROV_SMIRNOV, categorical=CategoricalTest.CHI_SQUARED)
+        alarms += outcome is not None and outcome.p_value < ALPHA
+    return Rate(case.test, case.data, rows, window, ALPHA, trials, alarms)
