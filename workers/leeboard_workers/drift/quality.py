@@ -163,7 +163,8 @@ def _unseen(
     check: DataQuality, column: str, levels: CategoricalValues, seen: CategoricalValues
 ) -> Iterator[QualityFinding]:
     unknown = {level: count for level, count in seen.counts.items() if level not in levels.counts}
-    rows = sum(unknown.values())
+    # What a reference pooled is not known to be unseen.
+    rows = sum(unknown.values()) + (0 if levels.other_levels else seen.other)
     if rows and wilson_lower_bound(rows, seen.present) > check.unseen_categories:
         most = sorted(unknown, key=lambda level: (-unknown[level], level))[:_NAMED]
         names = ", ".join(level_of(level)[:40] for level in most)
