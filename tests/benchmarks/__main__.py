@@ -25,6 +25,7 @@ WORKLOADS = (
     "serving",
     "operator",
     "logtable",
+    "endurance",
     "false_alarms",
 )
 TARGET = Path("build/bench.json")

@@ -11,7 +11,9 @@ from tests.support.endurance import Endurance, after
 
 def test_no_answer_is_lost_whichever_part_restarts(plane: Plane, weather_artifacts: Artifacts, tmp_path: Path) -> None:
     endurance = Endurance(plane, weather_artifacts, tmp_path)
-    outcome = endurance.run(["collector", "transformer A", "transformer B"], rounds=1, clients=4, between=after(0.0, endurance.outcome, 100))
+    outcome = endurance.run(
+        ["collector", "transformer A", "transformer B"], rounds=1, clients=4, between=after(0.0, endurance.outcome, 100)
+    )
     assert outcome.restarts == {"collector": 1, "transformer": 2}
     assert len(outcome.answered) >= 400
     assert outcome.unanswered == []

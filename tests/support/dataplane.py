@@ -173,7 +173,11 @@ class Artifacts:
 @pytest.fixture(scope="session")
 def weather_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
     """Train once."""
-    folder = tmp_path_factory.mktemp("weather")
+    return make_artifacts(tmp_path_factory.mktemp("weather"))
+
+
+def make_artifacts(folder: Path) -> Artifacts:
+    """Train a model, fit its detector, and write both into the folder."""
     frame = weather(4000)
     model = train(frame)
     features = frame[list(COLUMNS)]
