@@ -53,7 +53,7 @@ class Outcome:
     logged: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     """Rows of the log by key."""
     memory: dict[str, list[float]] = field(default_factory=dict)
-    """Resident memory of the parts, MB, after each round of restarts."""
+    """Resident memory of the parts, MB, while nobody was restarted."""
 
     @property
     def lost(self) -> int:
@@ -81,14 +81,17 @@ class Endurance:
         for part in self._ports:
             self._start(part)
 
-    def run(self, parts: Sequence[str], rounds: int, clients: int, between: Callable[[], None]) -> Outcome:
-        """Send traffic while parts are restarted in turn.
+    def run(
+        self, parts: Sequence[str], rounds: int, clients: int, between: Callable[[], None], steady: int = 0
+    ) -> Outcome:
+        """Send traffic while parts are restarted in turn, and then while nobody is.
 
         Args:
             parts: Which.
             rounds: How often each of them is restarted.
             clients: How many send at once.
             between: Called after each restart: waits for what should pass meanwhile.
+            steady: So many more waits at the end, with a look at the memory after each.
         """
         threads = [threading.Thread(target=self._send, args=(client,)) for client in range(clients)]
         for thread in threads:
@@ -99,6 +102,8 @@ class Endurance:
                 for part in parts:
                     self._restart(part)
                     between()
+            for _ in range(steady):
+                between()
                 self._measure()
         finally:
             self._stop.set()
