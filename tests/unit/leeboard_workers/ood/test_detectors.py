@@ -186,9 +186,18 @@ def test_too_few_neighbours_are_one_sentence() -> None:
 
 def test_relative_distance_is_a_difference_of_two() -> None:
     rows, labels = _clusters(2000)
-    near, whole = _fit({"mahalanobis": {}}, rows, labels), _fit({"mahalanobis": {}}, rows)
+    means = np.stack([rows[labels == label].mean(axis=0) for label in range(CLASSES)])
+    within = sklearn_ledoit_wolf(rows - means[labels], assume_centered=True)[0]
+    within += 1e-6 * np.trace(within) / CLASSES * np.eye(CLASSES)
+    apart = means[labels] - rows.mean(axis=0)
+
+    def squared(covariance: Matrix, mean: Matrix) -> Matrix:
+        return np.einsum("ij,jk,ik->i", rows - mean, np.linalg.inv(covariance), rows - mean)
+
+    near = np.stack([squared(within, mean) for mean in means]).min(axis=0)
+    expected = near - squared(within + apart.T @ apart / len(rows), rows.mean(axis=0))
     scores = _fit({"relativeMahalanobis": {}}, rows, labels).score(rows)
-    np.testing.assert_allclose(scores, near.score(rows) - whole.score(rows), rtol=1e-9)
+    np.testing.assert_allclose(scores, expected, rtol=1e-7, atol=1e-7)
 
 
 def test_virtual_logit_is_that_of_the_paper() -> None:

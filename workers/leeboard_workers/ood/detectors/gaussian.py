@@ -28,6 +28,8 @@ class Gaussians:
     """C x d."""
     whitening: Matrix
     """W (d x d) with WᵀW the inverse covariance: the inverse of its Cholesky factor."""
+    covariance: Matrix
+    """Shrunk, d x d."""
 
     @classmethod
     def fit(cls, rows: Matrix, labels: Labels | None, what: DetectorInput) -> Self:
@@ -51,8 +53,25 @@ class Gaussians:
         covariance[np.diag_indices_from(covariance)] += scale * (
             _RIDGE_OF_INSTANCES if what is DetectorInput.INSTANCES else _RIDGE
         )
-        factor = np.linalg.cholesky(covariance)
-        return cls(means, np.linalg.solve(factor, np.eye(len(factor))))
+        return cls(means, _whitening(covariance), covariance)
+
+    def pooled(self, labels: Labels) -> "Gaussians":
+        """Return the one Gaussian of all rows: the shared covariance plus that of the class means.
+
+        Shrunk as the classes are, so that the two differ by the means alone.
+        """
+        _, counts = np.unique(labels, return_counts=True)
+        shares = counts / counts.sum()
+        mean = shares @ self.means
+        apart = self.means - mean
+        covariance = self.covariance + (apart.T * shares) @ apart
+        return Gaussians(mean[None, :], _whitening(covariance), covariance)
+
+
+def _whitening(covariance: Matrix) -> Matrix:
+    factor = np.linalg.cholesky(covariance)
+    whitening: Matrix = np.linalg.solve(factor, np.eye(len(factor)))
+    return whitening
 
 
 def ledoit_wolf(centred: Matrix) -> Matrix:

@@ -38,8 +38,8 @@ class RelativeMahalanobisScorer:
                 "relativeMahalanobis needs a reference with a label column of few classes: name labelColumn, or use "
                 "mahalanobis"
             )
-        near, whole = (Gaussians.fit(known.rows, labels, known.what) for labels in (known.labels, None))
-        return cls(MahalanobisScorer.of(near), MahalanobisScorer.of(whole))
+        near = Gaussians.fit(known.rows, known.labels, known.what)
+        return cls(MahalanobisScorer.of(near), MahalanobisScorer.of(near.pooled(known.labels)))
 
     def score(self, rows: Matrix) -> Matrix:
         """Return the nearest class mean's squared distance less that of the mean of all."""
