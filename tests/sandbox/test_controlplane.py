@@ -154,9 +154,11 @@ async def test_leaves_no_process_and_no_folder_after_stop():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 async def test_leaves_no_process_when_its_own_is_ended(number: signal.Signals, tmp_path: Path):
+    # A shell that starts the tests in the background has SIGINT ignored, and children inherit that.
     script = f"""
-import asyncio
+import asyncio, signal
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from leeboard.sandbox.controlplane import ControlPlane
 async def main():
     async with ControlPlane(folder=Path({str(tmp_path / "plane")!r})) as plane:
