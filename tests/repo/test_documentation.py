@@ -1,6 +1,5 @@
 """What the pages say is true: manifests are valid, links lead somewhere, commands, metrics and settings exist."""
 
-import ast
 import json
 import re
 import shlex
@@ -30,12 +29,6 @@ SOURCE = "\n".join(
 
 MODELS = {kind.kind: kind.model for kind in KINDS}
 SMALLEST = {"ModelDeployment": MODEL_DEPLOYMENT, "DriftMonitor": DRIFT_MONITOR, "RetrainPolicy": RETRAIN_POLICY}
-
-ROOMS_WITH_REASONS = ("api", "control", "modeldeployment", "driftmonitor", "retrainpolicy")
-CALLS_WITH_REASONS = {
-    *("Standing", "SpecError", "TransientError", "NotYetError", "true", "false", "waiting", "stalled", "held"),
-    *("_say", "_stalled", "_waiting", "impossible", "passed", "under_way"),
-}
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FRAGMENT = re.compile(r"# in the spec of a (\w+)\n")
@@ -137,33 +130,6 @@ def test_describes_only_metrics_that_there_are():
     page = (DOCS / "operations" / "metrics.md").read_text(encoding="utf-8")
     for name in re.findall(r"^\| `(leeboard_\w+)`", page, re.MULTILINE):
         assert f'"{name}"' in SOURCE or f'"{name.removesuffix("_total")}"' in SOURCE, f"{name} is nobody's metric"
-
-
-def test_explains_only_reasons_that_the_operator_gives():
-    page = (DOCS / "operations" / "troubleshooting.md").read_text(encoding="utf-8")
-    cells = re.findall(r"^\| ([^|]*)\|", page, re.MULTILINE)
-    reasons = [reason for cell in cells for reason in re.findall(r"`([A-Z][a-z]\w+)`", cell)]
-    assert reasons
-    assert [reason for reason in reasons if f'"{reason}"' not in SOURCE] == []
-
-
-def test_explains_every_reason_that_the_operator_gives():
-    page = (DOCS / "operations" / "troubleshooting.md").read_text(encoding="utf-8")
-    files = [path for room in ROOMS_WITH_REASONS for path in sorted((ROOT / "operator/leeboard" / room).rglob("*.py"))]
-    given = {reason for path in files for reason in _reasons(path)}
-    assert len(given) > 60
-    assert sorted(reason for reason in given if f"`{reason}`" not in page) == []
-
-
-def _reasons(path: Path) -> Iterator[str]:
-    """Yield the CamelCase words that a module hands to what makes a condition, or an error that becomes one."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            said = [*node.args, *(keyword.value for keyword in node.keywords if keyword.arg == "reason")]
-            words = [word.value for word in said if isinstance(word, ast.Constant) and isinstance(word.value, str)]
-            if called in CALLS_WITH_REASONS:
-                yield from (word for word in words if re.fullmatch(r"[A-Z][a-z]+([A-Z][a-z]+)*", word))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from leeboard.crdgen import rbac
+from leeboard.crdgen import rbac, reasons
 from leeboard.crdgen.kinds import KINDS, crd
 from leeboard.crdgen.reference import page
 
@@ -36,6 +36,7 @@ def generated() -> dict[Path, str]:
         files[Path("docs/reference") / f"{kind.singular}.md"] = page(kind)
     files[Path("charts/leeboard/generated/clusterrole.yaml")] = RBAC_NOTICE + document(rbac.cluster_role())
     files[Path("docs/reference/rbac.md")] = rbac.page()
+    files[Path("docs/reference/reasons.md")] = reasons.page()
     return files
 
 
