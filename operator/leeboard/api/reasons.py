@@ -88,7 +88,11 @@ _MODEL_DEPLOYMENT = (
         f"{_POD_HELP}; after 10 minutes another version that is ready takes its place",
     ),
     Reason("StableUnavailable", "nothing of the stable version answers; the route is left as it is", _POD_HELP),
-    Reason("ArmMissing", "the stable version's InferenceService is not there", "wait: it is made again"),
+    Reason(
+        "ArmMissing",
+        "the stable version's InferenceService is not there",
+        "wait: it is made again, or by a rollout where the spec has changed",
+    ),
     Reason(
         "MissingCustomResource",
         "the cluster does not know a kind that is needed, such as InferenceService, HTTPRoute or RayJob",
@@ -159,7 +163,7 @@ _MODEL_DEPLOYMENT_STALLED = (
     ),
     Reason(
         "SpecRejected",
-        "the version serves, but the changed spec was rolled back",
+        "the changed spec was rolled back; the version goes on serving by the spec before, if its arm is still there",
         "another spec, or `leeboard retry`",
     ),
     Reason(

@@ -9,7 +9,7 @@ from leeboard.api.modeldeployment import (
 from leeboard.control import conditions
 from leeboard.control.clock import iso
 from leeboard.control.steps import EmitEvent
-from leeboard.modeldeployment import analysis, manifests, versions
+from leeboard.modeldeployment import analysis, versions
 from leeboard.modeldeployment.seen import Seen
 from leeboard.modeldeployment.view import View
 
@@ -66,9 +66,6 @@ def _proven(seen: Seen, status: ModelDeploymentStatus) -> ModelDeploymentStatus:
     kept = {entry.arm for entry in (status.stable, status.candidate, previous, *status.retiring) if entry is not None}
     proven = sorted((set(status.proven_arms) | fresh) & standing & kept)
     stable = status.stable
-    if stable is not None and stable.arm not in seen.arms:
-        # It comes back, and by the template that the spec has now.
-        stable = stable.model_copy(update={"arm": manifests.arm_name(seen.subject, stable.version)})
     if stable is not None:
         since = None if stable.arm in proven else stable.unproven_since_time or iso(seen.now)
         stable = stable.model_copy(update={"unproven_since_time": since})

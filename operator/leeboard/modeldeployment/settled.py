@@ -38,7 +38,12 @@ def _check_rejected(view: View, asked: str | None) -> Decision | None:
     rejected = versions.rejection(view.status, stable.version, wanted)
     if rejected is None or wanted == stable.arm:
         return None
-    return _say(view, STALLED, "SpecRejected", _rejected(view, stable.version, rejected.reason, "another spec"))
+    message = _rejected(view, stable.version, rejected.reason, "another spec")
+    if view.stable_outdated:
+        message = (
+            f"nothing serves: the InferenceService {stable.arm} is gone, and the spec before makes it again; {message}"
+        )
+    return _say(view, STALLED, "SpecRejected", message)
 
 
 def _rejected(view: View, version: str, reason: str, other: str) -> str:

@@ -55,7 +55,9 @@ def check_stable_arm(view: View) -> Decision | None:
     """The stable version's arm is not there: it is made, again after a loss."""
     stable = view.status.stable
     if view.stable_lost and (view.status.candidate is not None or view.wish is not None):
-        return None  # it cannot be brought back, and another version is to come in
+        return None  # it cannot be brought back, and another version, or the present spec, is to come in
+    if view.stable_outdated and view.seen.registry.answers:
+        return None  # the present spec was rejected, so nothing may be made by it
     needed = provision.provide(view, stable.version, stable.arm) if stable else None
     if needed is None or needed.standing is None:
         return None

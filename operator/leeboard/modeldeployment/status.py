@@ -81,7 +81,8 @@ def _available(after: View) -> Finding:
         return false(AVAILABLE, "NoStableVersion", "no version serves yet")
     arm = after.arm(stable.arm)
     if arm is None:
-        return false(AVAILABLE, "ArmMissing", f"the InferenceService {stable.arm} is not there")
+        told = ", and the spec has changed since it was made" if after.stable_outdated else ""
+        return false(AVAILABLE, "ArmMissing", f"the InferenceService {stable.arm} is not there{told}")
     if not arm.available:
         return false(AVAILABLE, "StableUnavailable", arms.explain(arm))
     if stable.arm not in after.status.proven_arms:

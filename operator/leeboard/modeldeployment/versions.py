@@ -141,7 +141,9 @@ def wish(seen: Seen, status: ModelDeploymentStatus) -> Wish | None:
             continue
         returning = steady and stable is not None and was_promoted(subject, model, version)
         return Wish(version, arm, emergency_return=returning)
-    if status.stable is None or subject.spec.model.version not in {None, stable}:
+    if status.stable is None:
+        return None
+    if subject.spec.model.version not in {None, stable} and status.stable.arm in seen.arms:
         return None
     arm = manifests.arm_name(subject, status.stable.version)
     if arm == status.stable.arm or rejection(status, status.stable.version, arm):

@@ -11,7 +11,7 @@ from leeboard.contract.documents import short_hash
 from leeboard.control import names
 from leeboard.control.clock import instant
 from leeboard.control.steps import EmitEvent, Step
-from leeboard.modeldeployment import analysis, route, stages, versions
+from leeboard.modeldeployment import analysis, manifests, route, stages, versions
 from leeboard.modeldeployment.queries import Contest
 from leeboard.modeldeployment.route import Split
 from leeboard.modeldeployment.seen import ArmSeen, Seen
@@ -83,8 +83,16 @@ class View:
 
     @property
     def stable_lost(self) -> bool:
-        """Whether nothing of the stable version has answered for so long that nothing is left to protect."""
-        return self.lost_time is not None and self.now >= self.lost_time
+        """Whether nothing is left to protect: the stable arm can never come back, or has not answered for so long."""
+        return self.stable_outdated or (self.lost_time is not None and self.now >= self.lost_time)
+
+    @property
+    def stable_outdated(self) -> bool:
+        """Whether the stable arm is gone and the spec has changed since: what it was can no longer be made."""
+        stable = self.status.stable
+        if stable is None or stable.arm in self.seen.arms:
+            return False
+        return stable.arm != manifests.arm_name(self.subject, stable.version)
 
     @cached_property
     def runtime(self) -> str:
