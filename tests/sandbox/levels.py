@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from leeboard.sandbox import flights
 from leeboard.sandbox.processes import until
 from leeboard.sandbox.replay import Replay
@@ -19,29 +21,29 @@ from leeboard.sandbox.watch import DEPLOYMENTS, POLICIES, Watch, condition
 LEEBOARD = Path(sys.executable).parent / "leeboard"
 STEP = {"name": "canary", "canary": {"steps": [{"weight": 50, "hold": "3s"}]}}
 ROLLOUT = {"stages": [STEP], "analysis": {"metrics": []}, "bake": "2s", "scaleDownDelay": "1s"}
-GATES = [
-    {"name": "no-worse", "metric": "roc_auc", "maxDropFromChampion": 0.02},
-    {"name": "evenings", "metric": "roc_auc", "slice": "hour >= 18", "maxDropFromChampion": 0.05},
-]
-COMMON: dict[str, Any] = {
-    "modelDeploymentRef": {"name": MODEL},
-    "data": {"window": {"duration": "1h"}},
-    "trainer": {"builtin": {"refit": {}}},
-    "evaluation": {"holdout": {"fraction": 0.2}, "gates": GATES},
-    "budget": {"maxRunsPerDay": 100},
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "levels"
+QUICK: dict[str, dict[str, Any]] = {
+    "manual": {"manual": {}},
+    "scheduled": {"scheduled": {"every": "1m"}},
+    "stateful": {"stateful": {"every": "1m"}},
+    "continual": {
+        "continual": {"triggers": [{"name": "volume", "volume": {"newLabelledRows": 10_000}}], "minInterval": "10s"}
+    },
 }
-WARM = {"trainer": {"builtin": {"partialFit": {}}, "warmStart": "Champion"}}
-VOLUME = {"name": "volume", "volume": {"newLabelledRows": 10_000}}
-LEVELS: list[tuple[str, dict[str, Any], tuple[str, str]]] = [
-    ("manual", {"level": {"manual": {}}}, ("2013-02-01", "2013-02-20")),
-    ("scheduled", {"level": {"scheduled": {"every": "1m"}}}, ("2013-02-20", "2013-03-10")),
-    (
-        "stateful",
-        {"level": {"stateful": {"every": "1m"}}, **WARM, "data": {**COMMON["data"], "replay": {"fraction": 0.2}}},
-        ("2013-03-10", "2013-03-28"),
-    ),
-    ("continual", {"level": {"continual": {"triggers": [VOLUME], "minInterval": "10s"}}}, ("2013-03-28", "2013-04-15")),
-]
+"""The levels of the examples, so that days pass in seconds."""
+DAYS = {
+    "manual": ("2013-02-01", "2013-02-20"),
+    "scheduled": ("2013-02-20", "2013-03-10"),
+    "stateful": ("2013-03-10", "2013-03-28"),
+    "continual": ("2013-03-28", "2013-04-15"),
+}
+
+
+def quick(level: str) -> dict[str, Any]:
+    """Return the spec of a level's example with all its spans of time made short."""
+    spec = yaml.safe_load((EXAMPLES / f"{level}.yaml").read_text(encoding="utf-8"))["spec"]
+    data = spec["data"] | {"window": {"duration": "1h"}}
+    return dict(spec | {"level": QUICK[level], "data": data, "budget": {"maxRunsPerDay": 100}})
 
 
 class Guide:
@@ -80,10 +82,11 @@ class Guide:
 
         await until(serves, "the first version to serve", within=180, every=0.5)
 
-    async def show(self, level: str, spec: dict[str, Any], days: tuple[str, str]) -> None:
+    async def show(self, level: str) -> None:
         """Let days go by, set the level, and show the run that it starts."""
+        spec = quick(level)
         print(f"## {level}\n", flush=True)
-        await self.watch.apply(self._object("RetrainPolicy", COMMON | spec | {"suspend": True}))
+        await self.watch.apply(self._object("RetrainPolicy", spec | {"suspend": True}))
 
         async def rests() -> bool:
             return "activeRun" not in await self.watch.status(POLICIES)
@@ -91,7 +94,7 @@ class Guide:
         await until(rests, "the level before to come to its end", within=300, every=0.5)
         before = (await self.watch.status(POLICIES)).get("lastRun")
         replay = Replay(
-            self.data.between(*days),
+            self.data.between(*DAYS[level]),
             gateway=self.stack.gateway.url,
             host=HOST,
             collector=self.stack.collector_url,
@@ -101,7 +104,7 @@ class Guide:
         await replay.run()
         await replay.close()
         await asyncio.sleep(3)  # the collector writes what it has every few seconds
-        await self.watch.apply(self._object("RetrainPolicy", COMMON | spec | {"suspend": False}))
+        await self.watch.apply(self._object("RetrainPolicy", spec | {"suspend": False}))
         if level == "manual":
             await self.type("retrain", MODEL, "--token", "first-of-march")
 
@@ -125,8 +128,8 @@ async def main() -> None:
         watch = Watch(stack, NAMESPACE, MODEL)
         guide = Guide(stack, watch)
         await guide.begin()
-        for level in LEVELS:
-            await guide.show(*level)
+        for level in QUICK:
+            await guide.show(level)
         await watch.close()
 
 
