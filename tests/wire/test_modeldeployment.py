@@ -4,208 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 
 from leeboard.contract import tags
 from leeboard.contract.examinations import CompareReport, VerifyReport
 from leeboard.contract.jobs import FitDetectorReport, JobOutcome, JobReport
-from leeboard.sandbox.processes import Supervisor
-from leeboard.sandbox.prometheus import start_prometheus
-from tests.support.bench import Bench, path
-from tests.support.door import Door
-from tests.support.operatorprocess import OperatorProcess, end_job, jobs, leave_report, request_of
-from tests.support.playedcluster import PlayedCluster, played_cluster
-from tests.support.web import Web, web
-
-NAME = "flights"
-PLURAL = "modeldeployments"
-SIGNATURE = {"inputs": json.dumps([{"type": "double", "name": "distance"}])}
-ANSWER = {"outputs": [{"name": "predict", "shape": [1], "datatype": "FP64", "data": [0.5]}]}
-ROLLOUT = {
-    "stages": [{"name": "canary", "canary": {"steps": [{"weight": 20, "hold": "3s"}, {"weight": 60, "hold": "3s"}]}}],
-    "analysis": {"interval": "2s", "metrics": [{"name": "errors", "errorRate": {"max": 0.05}, "minSamples": 20}]},
-    "progressDeadline": "5m",
-    "bake": "3s",
-    "scaleDownDelay": "1s",
-}
-
-
-@dataclass
-class Traffic:
-    """Counters of all arms, as Prometheus scrapes them; they grow while the test runs."""
-
-    told: Web
-    namespace: str
-    failing: set[str] = field(default_factory=set)
-    """Versions that answer every third request with an error."""
-    requests: float = 0.0
-
-    async def flow(self, cluster: PlayedCluster) -> None:
-        counts: dict[tuple[str, str, str], int] = {}
-        while True:
-            for service in await cluster.arms():
-                arm, version = service["metadata"]["name"], service["metadata"]["labels"]["leeboard.dev/version"]
-                for code, grows in (("200", 20), ("500", 10 if version in self.failing else 0)):
-                    counts[arm, version, code] = counts.get((arm, version, code), -grows) + grows
-            lines = [
-                f'leeboard_requests_total{{model_namespace="{self.namespace}",modeldeployment="{NAME}",version="{version}",'
-                f'arm="{arm}",code="{code}"}} {count}'
-                for (arm, version, code), count in counts.items()
-            ]
-            self.told.body = ("# TYPE leeboard_requests_total counter\n" + "\n".join(lines) + "\n").encode()
-            await asyncio.sleep(0.3)
-
-
-@pytest.fixture
-def arms() -> Iterator[Web]:
-    """Answer for every arm: the operator reaches them through an HTTP proxy."""
-    with web() as told:
-        told.body = json.dumps(ANSWER).encode()
-        yield told
-
-
-@pytest.fixture
-def counters() -> Iterator[Web]:
-    with web() as told:
-        told.kind = "text/plain; version=0.0.4"
-        told.body = b""
-        yield told
-
-
-@pytest.fixture
-def collector() -> Iterator[Web]:
-    """Tell where the log lies."""
-    with web() as told:
-        told.body = json.dumps(
-            {"predictions": "/log/p", "labels": "/log/l", "predictionRows": 1000, "labelRows": 0}
-        ).encode()
-        yield told
-
-
-@dataclass
-class Scene:
-    """Everything that a test looks at."""
-
-    bench: Bench
-    cluster: PlayedCluster
-    traffic: Traffic
-    operator: OperatorProcess
-    mlflow: Door
-    prometheus: Door
-    client: MlflowClient
-    model: str
-
-    def register(self, *aliases: str, **version_tags: str) -> str:
-        """Register a version that has files and a signature."""
-        run = self.client.create_run("0")
-        self.client.log_dict(run.info.run_id, {"signature": SIGNATURE}, "model/MLmodel")
-        source = f"{run.info.artifact_uri}/model"
-        made = self.client.create_model_version(self.model, source, run.info.run_id, tags=version_tags)
-        for alias in aliases:
-            self.client.set_registered_model_alias(self.model, alias, made.version)
-        return str(made.version)
-
-    def aliases(self) -> dict[str, str]:
-        return {alias: str(version) for alias, version in self.client.get_registered_model(self.model).aliases.items()}
-
-    async def make(self, **spec: Any) -> None:
-        await self.bench.create(
-            {
-                "apiVersion": "leeboard.dev/v1alpha1",
-                "kind": "ModelDeployment",
-                "metadata": {"name": NAME, "namespace": self.bench.namespace},
-                "spec": {"model": {"name": self.model}, "rollout": ROLLOUT, **spec},
-            },
-            PLURAL,
-        )
-
-    async def status(self) -> dict[str, Any]:
-        return dict((await self.bench.read(NAME, PLURAL)).get("status") or {})
-
-    async def condition(self, kind: str = "Ready") -> dict[str, Any]:
-        return next((found for found in (await self.status()).get("conditions", []) if found["type"] == kind), {})
-
-    async def settles(self, version: str, within: float = 60) -> None:
-        """Wait until a version is all that serves and nothing is under way."""
-
-        async def settled() -> bool:
-            stable = (await self.status()).get("stable", {}).get("version")
-            return stable == version and (await self.condition()).get("status") == "True"
-
-        await self.bench.until(settled, f"version {version} to serve alone", within=within)
-
-    async def says(self, reason: str, within: float = 30) -> str:
-        async def said() -> bool:
-            return bool((await self.condition()).get("reason") == reason)
-
-        await self.bench.until(said, f"Ready to say {reason}", within=within)
-        return str((await self.condition())["message"])
-
-
-@pytest.fixture
-async def prometheus(tmp_path: Path, counters: Web) -> AsyncIterator[Door]:
-    targets = tmp_path / "targets"
-    targets.mkdir()
-    (targets / "arms.json").write_text(json.dumps([{"targets": [counters.url.removeprefix("http://")]}]))
-    async with Supervisor(tmp_path) as processes:
-        door = Door(await start_prometheus(processes, tmp_path / "prometheus", targets, interval="500ms"))
-        await door.open()
-        yield door
-        await door.close()
-
-
-@pytest.fixture
-async def mlflow(mlflow_server: str) -> AsyncIterator[Door]:
-    door = Door(mlflow_server)
-    await door.open()
-    yield door
-    await door.close()
-
-
-@pytest.fixture
-async def operator(
-    bench: Bench, arms: Web, collector: Web, mlflow: Door, prometheus: Door, *, tmp_path: Path
-) -> AsyncIterator[OperatorProcess]:
-    variables = {
-        "LEEBOARD_TRACKING_URI": mlflow.url,
-        "LEEBOARD_PROMETHEUS_URL": prometheus.url,
-        "LEEBOARD_COLLECTOR_URL": collector.url,
-        "NO_PROXY": "127.0.0.1",
-        "LEEBOARD_REGISTRY_POLL_SECONDS": "1",
-        "LEEBOARD_SERVICE_TIMEOUT_SECONDS": "5",
-        "HTTP_PROXY": arms.url,
-    }
-    process = OperatorProcess(bench, tmp_path / "operator.log", ("ModelDeployment",), variables)
-    yield process
-    await process.kill()
-
-
-@pytest.fixture
-async def scene(
-    bench: Bench, counters: Web, operator: OperatorProcess, mlflow: Door, prometheus: Door
-) -> AsyncIterator[Scene]:
-    client = MlflowClient(mlflow.target)
-    model = f"flights-{bench.namespace}"
-    client.create_registered_model(model)
-    async with played_cluster(bench) as cluster, _flowing(Traffic(counters, bench.namespace), cluster) as traffic:
-        yield Scene(bench, cluster, traffic, operator, mlflow, prometheus, client, model)
-
-
-@asynccontextmanager
-async def _flowing(traffic: Traffic, cluster: PlayedCluster) -> AsyncIterator[Traffic]:
-    task = asyncio.create_task(traffic.flow(cluster))
-    try:
-        yield traffic
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+from tests.support.bench import path
+from tests.support.operatorprocess import end_job, jobs, leave_report, request_of
+from tests.support.scene import NAME, PLURAL, ROLLOUT, Scene
 
 
 async def test_a_version_comes_in_step_by_step_and_the_registry_follows(scene: Scene) -> None:
@@ -236,17 +44,13 @@ async def test_a_candidate_with_errors_is_stopped_in_its_first_step(scene: Scene
     async with scene.operator:
         await scene.settles("1")
         scene.register("challenger")
-        await scene.bench.until(lambda: _ended(scene, "RolledBack"), "the rollback", within=60)
+        await scene.bench.until(lambda: scene.ended("RolledBack"), "the rollback", within=60)
         await scene.settles("1")
 
     assert scene.cluster.splits == [{"1": 100}, {"1": 80, "2": 20}, {"1": 100}]
     assert scene.aliases() == {"champion": "1"}
     rejected = scene.client.get_model_version(scene.model, "2").tags[tags.rejected(scene.bench.namespace, NAME)]
     assert rejected.startswith("AnalysisFailed: errors")
-
-
-async def _ended(scene: Scene, outcome: str) -> bool:
-    return bool((await scene.status()).get("lastRollout", {}).get("outcome") == outcome)
 
 
 async def test_an_operator_that_is_killed_again_and_again_comes_to_the_same_end(scene: Scene) -> None:
@@ -257,7 +61,7 @@ async def test_an_operator_that_is_killed_again_and_again_comes_to_the_same_end(
     scene.register("challenger")
     for split in ({"1": 100}, {"1": 80, "2": 20}, {"1": 40, "2": 60}, {"2": 100}):
         await scene.operator.start()
-        await scene.bench.until(lambda split=split: _follows(scene, split), f"the gateway to follow {split}", within=60)
+        await scene.bench.until(lambda split=split: scene.follows(split), f"the gateway to follow {split}", within=60)
         await scene.operator.kill()
     async with scene.operator:
         await scene.settles("2")
@@ -281,7 +85,7 @@ async def test_neighbours_that_are_away_are_named_and_it_heals_by_itself(scene: 
         await scene.prometheus.close()
         await scene.bench.until(lambda: _measured(scene, "Error"), "the analysis to name Prometheus")
         await scene.prometheus.open()
-        await scene.bench.until(lambda: _follows(scene, {"2": 100}), "version 2 to get all traffic", within=60)
+        await scene.bench.until(lambda: scene.follows({"2": 100}), "version 2 to get all traffic", within=60)
         assert scene.aliases()["champion"] == "1"
         await scene.mlflow.open()
         await scene.settles("2")
@@ -292,10 +96,6 @@ async def test_neighbours_that_are_away_are_named_and_it_heals_by_itself(scene: 
 async def _measured(scene: Scene, verdict: str) -> bool:
     found = (await scene.status()).get("rollout", {}).get("analysis", [])
     return any(metric["verdict"] == verdict and "Prometheus" in metric["message"] for metric in found)
-
-
-async def _follows(scene: Scene, split: dict[str, int]) -> bool:
-    return scene.cluster.splits[-1:] == [split] and (await scene.status())["attempts"] == 2
 
 
 async def test_a_detector_is_fitted_before_the_arm_is_made(scene: Scene) -> None:
@@ -342,7 +142,7 @@ async def test_a_person_aborts_a_rollout(scene: Scene) -> None:
         await scene.says("Canary")
         where = f"{path(scene.bench.namespace, PLURAL)}/{NAME}"
         await scene.bench.patch(where, {"metadata": {"annotations": {"leeboard.dev/abort": "2/now"}}})
-        await scene.bench.until(lambda: _ended(scene, "Aborted"), "the abort")
+        await scene.bench.until(lambda: scene.ended("Aborted"), "the abort")
         await scene.settles("1")
 
     assert scene.cluster.splits[-1] == {"1": 100}
