@@ -9,7 +9,10 @@ import httpx
 import pytest
 from deltalake import DeltaTable
 
+from leeboard.contract.jobs import LiveArm, LogTables
 from leeboard.contract.serving import LabelBatch, PredictionBatch, TableState
+from leeboard_workers.data.predictionlog import count_labels, read_labelled
+from leeboard_workers.data.windows import Window
 from leeboard_workers.serving.collector.options import ENV_TOKENS_FILE
 from tests.support.dataplane import MODEL, NAMESPACE, Plane, Served, until
 
@@ -67,6 +70,24 @@ def test_counts_are_those_that_were_acknowledged_at_once(collector: Served) -> N
     table = DeltaTable(after.labels).to_pyarrow_table().to_pylist()
     assert {row["label"] for row in table} == {1.0, 2.0}
     assert collector.metric("leeboard_labels_total", model_namespace=NAMESPACE) >= 2
+
+
+def test_labels_may_come_before_their_row_and_more_than_once(plane: Plane, tmp_path: Path) -> None:
+    collector = plane.collector(tmp_path)
+    early = [{"request_id": "early", "row": 1, "label": 0}, {"request_id": "early", "row": 1, "label": 1}]
+    for number, label in enumerate(early, 1):
+        assert collector.post("/v1/labels", labels(label)).status_code == 200
+        until(lambda number=number: stored(state(collector).labels) == number, "the label to be in its table")
+    assert collector.post("/v1/predictions", [batch("early", 2)]).status_code == 200
+    for _ in range(2):  # a label that is sent again changes nothing
+        assert collector.post("/v1/labels", labels({"request_id": "early", "label": 5})).status_code == 200
+    found = state(collector)
+    log = LogTables(predictions=found.predictions, labels=found.labels)
+    arms = [LiveArm(arm="arm", version="1", from_time="2020-01-01T00:00:00Z")]
+    until(lambda: stored(found.predictions) == 2 and count_labels(log) == 2, "rows and labels to be in the tables")
+    rows = read_labelled(log, arms, Window.between(None, None))
+    assert [(row["row"], row["label"]) for row in rows.table.to_pylist()] == [(0, 5.0), (1, 1.0)], "the newest counts"
+    assert rows.unlabelled_rows == 0
 
 
 def test_one_bad_batch_among_good_ones_is_refused_alone(collector: Served) -> None:

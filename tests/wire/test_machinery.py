@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -266,12 +267,22 @@ async def test_scales_an_arm_without_touching_its_metadata(bench: Bench) -> None
     assert len(scaled) == 1
 
 
-async def test_goes_on_after_the_api_server_was_away(bench: Bench) -> None:
+async def test_goes_on_after_the_api_server_was_away_and_answers_its_watch_410_gone(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "kopf._cogs.clients.watching")
     await bench.create(monitor(bench.namespace))
     loop = PlayedLoop()
     async with bench.operator(loop):
         await bench.until(lambda: ready(bench), "the status")
+        # What the watch has seen last becomes older than all that a new API server remembers.
+        for number in range(3):
+            unwatched = {"kind": "ConfigMap", "metadata": {"name": f"c-{number}", "namespace": bench.namespace}}
+            answer = await bench.person.post(f"/api/v1/namespaces/{bench.namespace}/configmaps", json=unwatched)
+            assert answer.is_success, answer.text
         await bench.plane.restart_api_server()
+        gone = "Restarting the watch-stream for driftmonitors"
+        await bench.until(lambda: gone in caplog.text, "the watch to be answered 410 Gone", within=60)
         await bench.patch(f"{path(bench.namespace)}/flights", {"spec": {"suspend": True}})
         passes = len(loop.passes)
 

@@ -499,3 +499,25 @@ async def test_cron_ticks_survive_the_change_of_the_clocks(
     world.pass_time(minutes=minutes)
     await world.settle(LOOP, NAME)
     assert [world.request_of(name).window_end_time for name in world.jobs] == ends, sentence
+
+
+async def test_another_attempt_waits_for_the_log_and_for_a_place(world: PlayedWorld) -> None:
+    name = await start_window(world)
+    await one(world)
+    del world.objects["RayJob", name]
+    await one(world)
+    await one(world)
+    world.pass_time(seconds=5)
+    held, world.tables = world.tables, None
+    await world.settle(LOOP, NAME)
+    assert ready(world) == ("False", "NoLog")
+
+    world.tables, world.settings = held, Settings(collector_url="http://collector", max_jobs_at_once=1)
+    world.put("RayJob", "other", {})
+    world.end_job("other", "Running", "RUNNING")
+    await world.settle(LOOP, NAME)
+    assert ready(world) == ("True", "WaitsForRoom")
+    assert list(world.jobs) == ["other"]
+    world.end_job("other")
+    await world.settle(LOOP, NAME)
+    assert len(world.jobs) == 2

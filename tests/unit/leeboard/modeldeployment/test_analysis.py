@@ -194,6 +194,29 @@ def test_when_a_measurement_is_due(sentence: str, last: str | None, verdict: str
     assert due == START + timedelta(seconds=seconds), sentence
 
 
+def test_nothing_is_due_before_the_clock_of_the_step_runs():
+    state = rollout().model_copy(update={"step_start_time": None})
+
+    assert analysis.due(state, timedelta(seconds=60), timedelta(seconds=150)) is None
+
+
+def test_a_ratio_of_strangers_needs_rows_of_the_stable_version_or_its_frozen_share():
+    rows = {"requests": 500, "strangers": 400, "rows": 1000}
+    unscored = assess(STRANGER_RATIO, **rows, stableRequests=500, stableRows=0).status
+    assert (unscored.verdict, unscored.message) == ("Inconclusive", "no row of the stable version was scored")
+
+    frozen = assess(STRANGER_RATIO, **rows, frozen={"metric": 0.1}).status
+    assert frozen.verdict == "Failed"
+    assert frozen.bound == pytest.approx(0.15)
+
+
+def test_a_metric_that_is_new_to_the_spec_is_lacking_until_it_is_measured():
+    wanted = metric(**ERRORS)
+
+    assert analysis.lacking([wanted], []) == "metric was not measured yet"
+    assert analysis.failed_run([wanted], []) is None
+
+
 CONTEST = queries.Contest(("2", "flights-v2-b"), ("1", "flights-v1-a"), START)
 SUBJECT = ModelDeployment.model_validate(
     {"metadata": {"name": "flights", "namespace": "air"}, "spec": {"model": {"name": "flights"}}}

@@ -288,6 +288,41 @@ def test_rolls_back_a_rollout_that_does_not_advance(canary: PlayedDeployment):
     assert "0 of at least 100 requests" in canary.known.last_rollout.message
 
 
+@pytest.mark.parametrize(
+    ("sentence", "fault"),
+    [
+        ("nothing advanced for 1h: the Deployment flights-v3", {"arms_start": False}),
+        ("answered no prediction", {"arms_answer": False}),
+        ("has not looked at the HTTPRoute", {"gateway_follows": False}),
+    ],
+)
+def test_says_what_a_rollout_waited_for_when_its_deadline_is_over(sentence: str, fault: dict[str, bool]):
+    played = PlayedDeployment()
+    played.serve("1")
+    for name, value in fault.items():
+        setattr(played, name, value)
+    played.register("3")
+    played.alias("challenger", "3")
+    played.run(3700, every=60)
+
+    assert played.known.last_rollout.reason == "ProgressDeadlineExceeded"
+    assert sentence in played.known.last_rollout.message
+
+
+def test_a_version_that_was_promoted_before_skips_the_rest_when_a_person_makes_it_champion(canary: PlayedDeployment):
+    canary.run(400)
+    canary.alias("champion", "1")
+    canary.run(400)
+    canary.alias("challenger", "2")
+    canary.run(20)
+    assert canary.split() == {"1": 90, "2": 10}
+    canary.alias("champion", "2")
+    canary.settle()
+
+    assert canary.split() == {"2": 100}
+    assert canary.known.last_rollout.reason == "EmergencyReturn"
+
+
 def test_supersedes_a_running_rollout_by_a_newer_candidate(canary: PlayedDeployment):
     canary.run(70)
     canary.register("3")
