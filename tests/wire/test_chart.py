@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,34 @@ def test_the_dashboard_asks_for_metrics_that_exist():
 
     assert asked
     assert [name for name in asked if f"`{name.removesuffix('_bucket')}`" not in known] == []
+
+
+def test_the_dashboard_shows_each_drift_score_beside_its_threshold_and_the_verdict():
+    panels = json.loads((CHART / "dashboards" / "leeboard.json").read_text())["panels"]
+    known = (CHART.parents[1] / "docs" / "operations" / "metrics.md").read_text().splitlines()
+    drift = [
+        {target["expr"].split("{")[0]: target["legendFormat"] for target in panel["targets"]}
+        for panel in panels
+        if "leeboard_drift" in str(panel["targets"]) or "leeboard_check" in str(panel["targets"])
+    ]
+
+    assert [list(shown) for shown in drift] == [
+        ["leeboard_drift_score", "leeboard_drift_threshold"],
+        ["leeboard_check_drifted"],
+    ]
+    for name, legend in (entry for shown in drift for entry in shown.items()):
+        labels = next(line for line in known if line.startswith(f"| `{name}`"))
+        assert [label for label in re.findall(r"{{(\w+)}}", legend) if f"`{label}`" not in labels] == []
+
+
+def test_the_panels_of_the_dashboard_do_not_cover_each_other():
+    panels = json.loads((CHART / "dashboards" / "leeboard.json").read_text())["panels"]
+    places = [
+        (column, row)
+        for at in (panel["gridPos"] for panel in panels)
+        for column in range(at["x"], at["x"] + at["w"])
+        for row in range(at["y"], at["y"] + at["h"])
+    ]
+
+    assert len(places) == len(set(places))
+    assert len({panel["id"] for panel in panels}) == len(panels)
