@@ -13,8 +13,9 @@ from leeboard.modeldeployment.route import read_route
 from tests.support.playeddeployment import GOOD, PlayedDeployment
 from tests.support.playedworld import read_request
 
-WELL = {"Serving", "NoVersion", "SpecRejected", "VersionRejected", "DetectorFailed", "Suspended", "WaitingForApproval"}
-HELD = {"DetectorFailed", "WaitingForApproval"}
+HELD = {"DetectorFailed", "VerificationError", "ComparisonError", "WaitingForApproval"}
+"""A person must act."""
+WELL = HELD | {"Serving", "NoVersion", "SpecRejected", "VersionRejected", "Suspended"}
 PACK = {"dataset": {"uri": "/pack", "labelColumn": "late"}, "metrics": [{"name": "accuracy", "min": 0.8}]}
 SHADOW = {"name": "shadow", "shadow": {"percent": 50, "duration": "2m", "minSamples": 10, "minAgreement": 0.9}}
 
@@ -33,7 +34,8 @@ class Events(RuleBasedStateMachine):
     def begin(self, *, detector: bool, pinned: bool, in_canary: bool, verified: bool, shadow: bool, more: set[str]):
         self.played = PlayedDeployment()
         self.versions = 1
-        self.verified = set()
+        self.verified: set[str] = set()
+        self.forgot = False
         rollout = self.played.spec["rollout"]
         if verified:
             self.played.spec["verification"] = PACK
@@ -172,7 +174,7 @@ class Events(RuleBasedStateMachine):
             self.played.jobs[-1]["status"] = {"jobDeploymentStatus": "Failed", "reason": "AppFailed"}
         elif isinstance(asked, VerifyRequest):
             self.played.verify(passed=how == "well", **self._outcome(how))
-            self.verified |= {asked.candidate.version} if how == "well" else set()
+            self.verified |= {asked.candidate.version, asked.candidate.arm} if how == "well" else set()
         elif isinstance(asked, CompareRequest):
             outcome = JobOutcome.INSUFFICIENT if how == "error" else JobOutcome.MEASURED
             self.played.compare(passed=how == "well", outcome=outcome)
@@ -201,6 +203,7 @@ class Events(RuleBasedStateMachine):
     @rule()
     def its_status_is_lost(self):
         self.played.status = {}
+        self.forgot = True
 
     @invariant()
     def weights_add_to_100(self):
@@ -215,6 +218,8 @@ class Events(RuleBasedStateMachine):
     def no_version_gets_traffic_that_was_not_verified(self):
         if hasattr(self, "played") and "verification" in self.played.spec:
             assert set(self.played.split()) & {str(number) for number in range(1, 10)} <= self.verified
+            if not self.forgot:  # then nobody knows by which spec the stable version was verified
+                assert set(self.weights()) <= self.verified
 
     @invariant()
     def an_arm_that_is_named_stands(self):
