@@ -49,11 +49,26 @@ MONITOR = DriftMonitor.model_validate(
         "spec": {"modelDeploymentRef": {"name": "calm"}, "schedule": {"every": "7d"}, "window": {"duration": "7d"}},
     }
 )
+UNIVARIATE = (
+    (0.05, 0.3),
+    (0.1, 0.3),
+    (0.2, 0.3),
+    (0.3, 0.3),
+    (0.4, 0.3),
+    (0.2, 0.5),
+    (0.3, 0.5),
+    (0.4, 0.15),
+    (0.5, 0.05),
+    (0.6, 0.05),
+)
+"""`minEffect` and `driftedShare`; the first are the defaults."""
 CHECKS = {
-    "univariateTest, defaults": Check(name="columns", univariate_test=UnivariateTest()),
-    "univariateTest, minEffect 0.2, driftedShare 0.5": Check(
-        name="columns", univariate_test=UnivariateTest(min_effect=0.2, drifted_share=0.5)
-    ),
+    **{
+        f"univariateTest, minEffect {effect}, driftedShare {share}": Check(
+            name="columns", univariate_test=UnivariateTest(min_effect=effect, drifted_share=share)
+        )
+        for effect, share in UNIVARIATE
+    },
     "maximumMeanDiscrepancy": Check(
         name="mmd", multivariate_test=MultivariateTest(maximum_mean_discrepancy=MaximumMeanDiscrepancy())
     ),
