@@ -6,6 +6,8 @@ Usage: python tworaynodes.py <reference> <window>. Prints a JSON document: the r
 import json
 import os
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -15,9 +17,14 @@ from leeboard.api.shared import DatasetRef
 from leeboard_workers.data.stored import StoredTable, all_rows
 from leeboard_workers.drift import compare, comparison
 from leeboard_workers.jobs.cluster import Cluster
+from tests.support.dataplane import until
 
 
-def where(_: int) -> str:
+def where(present: tuple[str, str]) -> str:
+    """The node of this task, once the task that it names has begun too: nodes of one core each hold one of them."""
+    mine, other = map(Path, present)
+    mine.touch()
+    until(other.exists, "the other task")
     return str(ray.get_runtime_context().get_node_id())
 
 
@@ -30,7 +37,9 @@ def main(reference: str, window: str) -> dict[str, Any]:
         sides = [all_rows(StoredTable.of(DatasetRef(uri=uri))) for uri in (reference, window)]
         with Cluster() as cluster:
             report = compare(*sides, run=cluster.map)
-            used = set(cluster.map(where, range(40)))
+            with tempfile.TemporaryDirectory() as folder:
+                first, second = f"{folder}/first", f"{folder}/second"
+                used = set(cluster.map(where, [(first, second), (second, first)]))
         return {"report": report.to_dict(), "nodes": len(used)}
     finally:
         nodes.shutdown()
