@@ -173,8 +173,8 @@ class Scenario:
             return (await self.watch.status(POLICIES)).get("activeRun") or {}
 
         run = await self.wait(started, "a retraining to start", within=150)
-        self.marks["retraining"] = self.story.seconds
-        self.marks.setdefault("first retraining", self.story.seconds)
+        self.marks["retraining"] = now = self.story.seconds
+        self.marks.setdefault("first retraining", now)
         self.story.say(f"started by {', '.join(t['name'] + ': ' + t['message'] for t in run['triggers'])}")
 
         async def decided() -> Document:
