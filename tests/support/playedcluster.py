@@ -27,6 +27,8 @@ class PlayedCluster:
     splits: list[dict[str, int]] = field(default_factory=list)
     """Every split of the traffic by version that the gateway has followed, in order."""
     _played: dict[str, Any] = field(default_factory=dict)
+    _versions: dict[str, str] = field(default_factory=dict)
+    """The version of every arm that was ever seen: a route may outlive the arm that it names."""
 
     async def arms(self) -> list[dict[str, Any]]:
         return await self._list(SERVING, "inferenceservices")
@@ -44,9 +46,10 @@ class PlayedCluster:
     async def turn(self) -> None:
         """Do what is to be done now."""
         services = await self.arms()
-        versions = {raw["metadata"]["name"]: raw["metadata"]["labels"]["leeboard.dev/version"] for raw in services}
+        for metadata in (service["metadata"] for service in services):
+            self._versions[metadata["name"]] = metadata["labels"]["leeboard.dev/version"]
         await _all(self._roll_out(service) for service in services)
-        await _all(self._take_up(route, versions) for route in await self._list(GATEWAY, "httproutes"))
+        await _all(self._take_up(route) for route in await self._list(GATEWAY, "httproutes"))
 
     async def _roll_out(self, service: dict[str, Any]) -> None:
         metadata = service["metadata"]
@@ -68,7 +71,7 @@ class PlayedCluster:
         await self.bench.patch(where, {"status": {"conditions": [condition]}})
         self._played[metadata["uid"]] = works
 
-    async def _take_up(self, route: dict[str, Any], versions: dict[str, str]) -> None:
+    async def _take_up(self, route: dict[str, Any]) -> None:
         metadata = route["metadata"]
         if self._played.get(metadata["uid"]) == metadata["generation"]:
             return
@@ -92,7 +95,7 @@ class PlayedCluster:
             (entry["name"].removesuffix("-transformer"), entry["weight"])
             for entry in route["spec"]["rules"][0]["backendRefs"]
         ]
-        split = {versions.get(arm, arm): weight for arm, weight in arms}
+        split = {self._versions.get(arm, arm): weight for arm, weight in arms}
         if self.splits[-1:] != [split]:
             self.splits.append(split)
 
