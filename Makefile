@@ -25,9 +25,9 @@ programs: setup  ## the programs of the sandbox: etcd, kube-apiserver, Prometheu
 demo: programs  ## the whole loop on one machine with real flights; KEEP=1 leaves it running
 	@$(BIN)/leeboard sandbox demo $(if $(KEEP),--keep)
 
-test: programs  ## every test
+test: programs  ## every test, two at a time: most wait for something
 	@$(BIN)/leeboard sandbox prepare helm
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses=2 --dist=worksteal
 
 unit: setup  ## the quick tests
 	@$(BIN)/pytest tests/unit tests/repo
