@@ -22,7 +22,7 @@ import pyarrow as pa
 from leeboard.api.outofdistribution import Detector, DetectorInput, Energy, Mahalanobis
 from leeboard.contract import serving as contract
 from leeboard.sandbox.processes import free_port
-from leeboard_workers.ood.fitting import fit_on_outputs, fit_on_rows
+from leeboard_workers.ood.fitting import Wish, fit_on_outputs, fit_on_rows
 from leeboard_workers.ood.store import save
 from tests.benchmarks.figures import Figure, median_seconds
 from tests.support.dataplane import Plane, Served, until
@@ -113,11 +113,11 @@ def _body(rows: int) -> bytes:
 def _started(plane: Plane, folder: Path) -> tuple[dict[str, Served], float]:
     random = np.random.default_rng(0)
     reference = pa.table({name: random.normal(size=5_000) for name in COLUMNS})
-    fitted = fit_on_rows(Detector(mahalanobis=Mahalanobis()), reference, None, acceptance=0.95, seed=0, provenance={})
-    save(fitted, folder / "detector")
+    mahalanobis = Wish(Detector(mahalanobis=Mahalanobis()), 0.95, seed=0, provenance={})
+    save(fit_on_rows(mahalanobis, reference, None), folder / "detector")
     logits = random.normal(size=(500, 3))  # which the model does not answer
-    energy, what = Detector(energy=Energy()), DetectorInput.LOGITS
-    save(fit_on_outputs(energy, what, logits, None, acceptance=0.95, seed=0, provenance={}), folder / "blind")
+    energy = Wish(Detector(energy=Energy()), 0.95, seed=0, provenance={})
+    save(fit_on_outputs(energy, DetectorInput.LOGITS, logits, None), folder / "blind")
     predictor = _peer(plane, "predictor")
     paths = {name: _peer(plane, kind, predictor) if kind else predictor for name, kind in PEERS.items()}
     sink, stuck = _peer(plane, "sink"), _peer(plane, "stuck")
