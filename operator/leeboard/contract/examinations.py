@@ -147,6 +147,9 @@ class CompareReport(JobReport):
     """Rows of the window that only the stable version answered: not copied, or not answered by the candidate."""
     candidate_only_rows: int = 0
     """Rows that only the candidate answered."""
+    sampled_share: float | None = None
+    """Share of the rows that was looked at, chosen by the hash of request id and row number; all counts are of these.
+    Left out: all rows were."""
     equal_rows: int = 0
     agreement: float | None = None
     """Share of equal answers."""

@@ -54,10 +54,14 @@ class Sample:
 
     places: Places
     """Their numbers, ascending."""
+    hashes: Hashes
+    """Hashes of their keys, ascending."""
     total: int
     """Rows with different keys in all; beyond the sample's size it is an estimate where keys repeat."""
     repeated: int = 0
     """Further rows of these keys."""
+    whole: bool = True
+    """Whether it holds every key."""
 
 
 class SmallestHashes:
@@ -95,7 +99,7 @@ class SmallestHashes:
         self._close_up()
         kept = self._hashes.size
         total = round(self._seen * kept / max(int(self._times.sum()), 1)) if self._full else kept
-        return Sample(np.sort(self._places), total, self._seen - total)
+        return Sample(np.sort(self._places), self._hashes, total, self._seen - total, whole=not self._full)
 
     def _close_up(self) -> None:
         self._hashes = np.concatenate([self._hashes, *(hashes for hashes, _ in self._waiting)])

@@ -4,9 +4,10 @@ What the arms answered in the window counts, each key once; of more rows than as
 the key. In memory are one piece of a file, and a few dozen bytes for each chosen row.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from leeboard.contract.jobs import LiveArm
 from leeboard.contract.serving import FEATURE_PREFIX
 from leeboard_workers.data.columns import feature_columns
 from leeboard_workers.data.epochs import epochs
-from leeboard_workers.data.keys import SmallestHashes, hashes_of
+from leeboard_workers.data.keys import Places, SmallestHashes, hashes_of
 from leeboard_workers.data.stored import Piece, StoredRows, StoredTable, types_of
 from leeboard_workers.data.windows import Window
 
@@ -66,28 +67,51 @@ def choose_predictions(
         max_rows: More rows are sampled.
         seed: Seed of the sample.
     """
-    spans = [(arm.arm, Window.between(arm.from_time, arm.to_time).overlap(window)) for arm in arms]
-    spans = [(arm, span) for arm, span in spans if not span.empty]
-    smallest, pieces, start, tables, versions = SmallestHashes(max_rows or _ALL), [], 0, [], {}
-    for address, epoch in epochs(uri):
-        versions[address] = epoch.version()
-        if not spans:
-            continue
-        stored = _stored(address, epoch)
-        tables.append(stored)
-        for path in _files(epoch, spans):
-            rows = stored.fragments()[path].count_rows()
-            pieces.append(Piece(stored, path, rows))
-            place = start
-            for batch in stored.batches(path, [*KEY, "time"]):
-                found = pa.table(batch).append_column("place", pa.array(np.arange(place, place + len(batch))))
-                place += len(batch)
-                found = found.filter(_rows_of(spans))
-                smallest.add(hashes_of(found, KEY, seed), found["place"].to_numpy())
-            start += rows
+    files = LogFiles.of(uri, arms, window)
+    smallest = SmallestHashes(max_rows or _ALL)
+    for keys, places in files.read_keys():
+        smallest.add(hashes_of(keys, KEY, seed), places)
     sample = smallest.sample()
-    everything = StoredRows(tuple(pieces), types_of(tables), sample.total)
-    return LogWindow(everything.taken(sample.places), versions, sample.repeated)
+    everything = replace(files.everything, total_rows=sample.total)
+    return LogWindow(everything.taken(sample.places), files.versions, sample.repeated)
+
+
+@dataclass(frozen=True)
+class LogFiles:
+    """The files that may hold what some arms answered in a window."""
+
+    everything: StoredRows
+    """All rows of these files."""
+    versions: dict[str, int]
+    """Delta versions, by the table's URI."""
+    spans: Sequence[tuple[str, Window]]
+    """When each arm was live in the window."""
+
+    @classmethod
+    def of(cls, uri: str, arms: Sequence[LiveArm], window: Window) -> Self:
+        """Find the files; of them only descriptions are read. Arguments as in `choose_predictions`."""
+        spans = [(arm.arm, Window.between(arm.from_time, arm.to_time).overlap(window)) for arm in arms]
+        spans = [(arm, span) for arm, span in spans if not span.empty]
+        pieces, tables, versions = [], [], {}
+        for address, epoch in epochs(uri):
+            versions[address] = epoch.version()
+            if not spans:
+                continue
+            stored = _stored(address, epoch)
+            tables.append(stored)
+            files = stored.fragments()
+            pieces += [Piece(stored, path, files[path].count_rows()) for path in _files(epoch, spans)]
+        return cls(StoredRows(tuple(pieces), types_of(tables)), versions, spans)
+
+    def read_keys(self) -> Iterator[tuple[pa.Table, Places]]:
+        """Read the keys of what the arms answered piece by piece, and the numbers of these rows among all rows."""
+        start = 0
+        for piece in self.everything.pieces:
+            for batch in piece.table.batches(piece.path, [*KEY, "time"]):
+                numbers = pa.array(np.arange(start, start + len(batch)))
+                start += len(batch)
+                found = pa.table(batch).append_column("place", numbers).filter(_rows_of(self.spans))
+                yield found, found["place"].to_numpy()
 
 
 def _stored(address: str, epoch: DeltaTable) -> StoredTable:

@@ -5,19 +5,21 @@ from pathlib import Path
 
 from leeboard.contract.examinations import CompareReport, CompareRequest
 from leeboard.contract.jobs import JobOutcome
-from leeboard_workers.data.predictionlog import read_predictions
-from leeboard_workers.data.windows import Window
+from leeboard_workers.data.logpairs import choose_pairs
 from leeboard_workers.jobs.frame import Desk
 from leeboard_workers.rollout import agreement, page
 from leeboard_workers.rollout.agreement import Matched
 
+MAX_ROWS = 200_000
+"""Of more rows a sample is compared: agreement is then known to a quarter of a percent."""
+
 
 def handle(request: CompareRequest, desk: Desk) -> tuple[CompareReport, Mapping[str, Path]]:
     """Compare the rows of both arms."""
-    stable, candidate = (
-        read_predictions(request.log, [arm], Window()).table for arm in (request.stable, request.candidate)
+    logged = choose_pairs(
+        request.log.predictions, request.stable, request.candidate, agreement.COLUMNS, max_rows=MAX_ROWS
     )
-    report = compared(request, agreement.match(stable, candidate))
+    report = compared(request, agreement.match(logged))
     if report.outcome is not JobOutcome.MEASURED:
         return report, {}
     target = desk.workdir / "report.html"
@@ -34,8 +36,9 @@ def compared(request: CompareRequest, matched: Matched) -> CompareReport:
         "rows": matched.rows,
         "stable_only_rows": matched.stable_only,
         "candidate_only_rows": matched.candidate_only,
+        "sampled_share": matched.share if matched.share < 1 else None,
     }
-    if matched.rows < request.min_samples:
+    if round(matched.rows / matched.share) < request.min_samples:
         return CompareReport(outcome=JobOutcome.INSUFFICIENT, message=_too_few(request, matched), **known)
     same = agreement.equal(matched, request.tolerance)
     hits = int(same.sum())
@@ -44,7 +47,7 @@ def compared(request: CompareRequest, matched: Matched) -> CompareReport:
     kind, differences = agreement.score_differences(matched)
     return CompareReport(
         outcome=JobOutcome.MEASURED,
-        message=_conclusion(request, hits, matched.rows, (low, high), passed=passed),
+        message=_conclusion(request, hits, matched, (low, high), passed=passed),
         passed=passed,
         equal_rows=hits,
         agreement=hits / matched.rows,
@@ -63,7 +66,9 @@ def compared(request: CompareRequest, matched: Matched) -> CompareReport:
 
 
 def _too_few(request: CompareRequest, matched: Matched) -> str:
-    said = f"{matched.rows} of at least {request.min_samples} rows were answered by both versions"
+    said = (
+        f"{round(matched.rows / matched.share)} of at least {request.min_samples} rows were answered by both versions"
+    )
     if matched.candidate_only > matched.rows:
         return (
             f"{said}, but {matched.candidate_only} by the candidate alone: the Gateway must give a request its "
@@ -72,11 +77,13 @@ def _too_few(request: CompareRequest, matched: Matched) -> str:
     return said
 
 
-def _conclusion(request: CompareRequest, hits: int, rows: int, interval: tuple[float, float], *, passed: bool) -> str:
+def _conclusion(
+    request: CompareRequest, hits: int, matched: Matched, interval: tuple[float, float], *, passed: bool
+) -> str:
     low, high = interval
-    said = (
-        f"versions {request.stable.version} and {request.candidate.version} agree on {hits / rows:.2%} of {rows} rows"
-    )
+    versions = f"versions {request.stable.version} and {request.candidate.version}"
+    sampled = f", a sample of {matched.share:.2%}" if matched.share < 1 else ""
+    said = f"{versions} agree on {hits / matched.rows:.2%} of {matched.rows} rows{sampled}"
     bound = f"; at least {request.min_agreement:.2%} is asked for" if request.min_agreement is not None else ""
     verdict = "" if passed else ", which is ruled out"
     return f"{said} (95 % interval {low:.2%} to {high:.2%}){bound}{verdict}"

@@ -13,7 +13,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from leeboard.contract.examinations import AnswerPair, Milliseconds, Spread
+from leeboard_workers.data.logpairs import LoggedPairs
 
+COLUMNS = ("prediction", "probabilities", "latency_ms", "ood")
+"""What is compared."""
 MAX_PAIRS = 20
 _LONGEST_ANSWER = 80
 _RELATIVE = 1e-9
@@ -34,6 +37,8 @@ class Matched:
     candidate: pa.Table
     stable_only: int
     candidate_only: int
+    share: float = 1.0
+    """How much of all rows was looked at."""
 
     @property
     def rows(self) -> int:
@@ -41,13 +46,18 @@ class Matched:
         return int(self.stable.num_rows)
 
 
-def match(stable: pa.Table, candidate: pa.Table) -> Matched:
+def match(logged: LoggedPairs) -> Matched:
     """Pair the rows of two arms by request id and row number."""
+    stable, candidate = logged.stable, logged.candidate
     theirs = {key: at for at, key in enumerate(_keys(candidate))}
     pairs = [(at, theirs[key]) for at, key in enumerate(_keys(stable)) if key in theirs]
     left, right = (pa.array([pair[side] for pair in pairs], pa.int64()) for side in (0, 1))
     return Matched(
-        stable.take(left), candidate.take(right), stable.num_rows - len(pairs), candidate.num_rows - len(pairs)
+        stable.take(left),
+        candidate.take(right),
+        logged.stable_only + stable.num_rows - len(pairs),
+        candidate.num_rows - len(pairs),
+        logged.share,
     )
 
 

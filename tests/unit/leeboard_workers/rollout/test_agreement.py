@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 
 from leeboard.contract.examinations import CompareReport, CompareRequest
 from leeboard.contract.jobs import JobOutcome, LiveArm, LogTables
+from leeboard_workers.data.logpairs import LoggedPairs
 from leeboard_workers.jobs.compare import compared
 from leeboard_workers.rollout.agreement import match, ruled_out, wilson
 from leeboard_workers.rollout.page import comparison
@@ -32,7 +33,7 @@ def numbered(*answers: Any) -> dict[tuple[str, int], Any]:
     return {(f"r{at}", 0): answer for at, answer in enumerate(answers)}
 
 
-def report_on(stable: pa.Table, candidate: pa.Table, **changes: Any) -> CompareReport:
+def report_on(stable: pa.Table, candidate: pa.Table, *, share: float = 1.0, **changes: Any) -> CompareReport:
     request = CompareRequest(
         namespace="default",
         owner="flights",
@@ -48,7 +49,7 @@ def report_on(stable: pa.Table, candidate: pa.Table, **changes: Any) -> CompareR
         log=LogTables(predictions="/p", labels="/l"),
         **({"min_samples": 2} | changes),
     )
-    report = compared(request, match(stable, candidate))
+    report = compared(request, match(LoggedPairs(stable, candidate, share=share)))
     if report.outcome is JobOutcome.MEASURED:
         assert report.message[1:] in html.unescape(comparison(report, request, "run-1"))
     return report
@@ -108,6 +109,15 @@ def test_few_rows_decide_nothing():
     report = report_on(log(numbered(1.0, 2.0)), log(numbered(1.0, 2.0)), min_samples=3)
     assert (report.outcome, report.passed) == (JobOutcome.INSUFFICIENT, False)
     assert report.message == "2 of at least 3 rows were answered by both versions"
+
+
+def test_a_sample_says_so_and_stands_for_all_rows():
+    sampled = log(numbered(1.0, 2.0))
+    report = report_on(sampled, sampled, share=0.25, min_samples=8)
+    assert report.message.startswith("versions 1 and 2 agree on 100.00% of 2 rows, a sample of 25.00% (95 % interval")
+    assert (report.rows, report.sampled_share) == (2, 0.25)
+    few = report_on(sampled, sampled, share=0.25, min_samples=9)
+    assert few.message == "8 of at least 9 rows were answered by both versions"
 
 
 def test_copies_under_other_ids_are_explained():
