@@ -128,3 +128,19 @@ class Bench:
 
     def writes(self) -> list[dict[str, Any]]:
         return [event for event in self.plane.writes(USER) if event["objectRef"].get("namespace") == self.namespace]
+
+    async def writes_since(self, patch: str) -> list[dict[str, Any]]:
+        """Return the operator's writes that came after a person's last patch of a path, once there is one.
+
+        The API server writes the line of its audit log after the answer: an effect is seen before its line.
+        """
+
+        def since() -> list[dict[str, Any]]:
+            persons = [
+                event for event in self.plane.writes() if event["requestURI"] == patch and event["verb"] == "patch"
+            ]
+            begin = max((event["requestReceivedTimestamp"] for event in persons), default="never")
+            return [event for event in self.writes() if event["requestReceivedTimestamp"] > begin]
+
+        await self.until(since, "the line of the operator's write in the audit log")
+        return since()

@@ -221,14 +221,14 @@ async def test_a_person_asks_and_is_told_why_the_challenger_was_refused(
         assert "0.70 is not above 0.71" in (await status(bench))["lastRun"]["message"]
         aliases = MlflowClient(mlflow_server).get_registered_model(model).aliases
         assert set(aliases) == {"champion"}
-        before = len(bench.writes())
-        await bench.patch(f"{path(bench.namespace, POLICIES)}/{NAME}", {"spec": {"job": {"retries": 1}}})
+        policy = f"{path(bench.namespace, POLICIES)}/{NAME}"
+        await bench.patch(policy, {"spec": {"job": {"retries": 1}}})
 
         async def observed() -> bool:
             return bool((await status(bench))["observedGeneration"] == 2)
 
         await bench.until(observed, "the new generation to be observed")
-        assert len(bench.writes()) == before + 1
+        assert len(await bench.writes_since(policy)) == 1
         assert len(await jobs(bench)) == 1
 
 
