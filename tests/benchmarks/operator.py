@@ -11,7 +11,7 @@ from pathlib import Path
 from leeboard.sandbox import crds
 from leeboard.sandbox.controlplane import ControlPlane
 from tests.benchmarks.figures import Figure, median_seconds
-from tests.support.bench import USER, Bench
+from tests.support.bench import USER, Bench, now
 from tests.support.controlplane import OWN_CRDS
 from tests.support.fleet import Fleet, fleet, quantile
 from tests.support.mlflow import serve_mlflow
@@ -42,9 +42,9 @@ async def _fleet() -> list[Figure]:
         settled = await ships.settle(PATIENCE)
         written, memory = ships.writes_by_kind(), ships.resident_mb
         per = ", ".join(f"{count / EACH:.1f} per {kind}" for kind, count in sorted(written.items()))
-        before = len(ships.writes())
+        settled_at = now()
         await asyncio.sleep(IDLE_SECONDS)  # this is about time going by
-        idle = len(ships.writes()) - before
+        idle = len(ships.bench.writes(settled_at))
         reactions = await ships.react(min(REACTIONS, EACH))
         restarted = await ships.restart(PATIENCE)
         listing = await ships.list_seconds()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -21,6 +22,11 @@ from leeboard.sandbox.processes import free_port, until
 from leeboard.settings import Settings
 
 USER = "leeboard-operator"
+
+
+def now() -> str:
+    """Tell the time as the API server's audit log does."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @dataclass
@@ -126,21 +132,15 @@ class Bench:
 
         await until(ready, what, within=within, every=0.05)
 
-    def writes(self) -> list[dict[str, Any]]:
-        return [event for event in self.plane.writes(USER) if event["objectRef"].get("namespace") == self.namespace]
-
-    async def writes_since(self, patch: str) -> list[dict[str, Any]]:
-        """Return the operator's writes that came after a person's last patch of a path, once there is one.
+    def writes(self, after: str = "") -> list[dict[str, Any]]:
+        """Return the operator's writes, or those that the API server received after `now()`.
 
         The API server writes the line of its audit log after the answer: an effect is seen before its line.
         """
+        mine = [event for event in self.plane.writes(USER) if event["objectRef"].get("namespace") == self.namespace]
+        return [event for event in mine if event["requestReceivedTimestamp"] > after]
 
-        def since() -> list[dict[str, Any]]:
-            persons = [
-                event for event in self.plane.writes() if event["requestURI"] == patch and event["verb"] == "patch"
-            ]
-            begin = max((event["requestReceivedTimestamp"] for event in persons), default="never")
-            return [event for event in self.writes() if event["requestReceivedTimestamp"] > begin]
-
-        await self.until(since, "the line of the operator's write in the audit log")
-        return since()
+    async def wrote_once(self, after: str) -> bool:
+        """Say whether the operator has written once since then; waits for the line of the first write."""
+        await self.until(lambda: self.writes(after), "the line of the operator's write in the audit log")
+        return len(self.writes(after)) == 1

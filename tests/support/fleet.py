@@ -22,7 +22,7 @@ import httpx
 from mlflow import MlflowClient
 
 from leeboard.sandbox.processes import free_port, until
-from tests.support.bench import USER, Bench, path
+from tests.support.bench import Bench, now, path
 from tests.support.operatorprocess import OperatorProcess
 from tests.support.playedcluster import PlayedCluster
 from tests.support.web import web
@@ -137,27 +137,22 @@ class Fleet:
         await self.unsettled()
         return time.monotonic() - began
 
-    def writes(self) -> list[dict[str, Any]]:
-        """Return the operator's writes so far."""
-        mine = self.bench.plane.writes(USER)
-        return [event for event in mine if event["objectRef"].get("namespace") == self.bench.namespace]
-
     def writes_by_kind(self) -> Counter[str]:
         """Count the writes for each kind of ours: those to its objects and to their children; Events apart."""
         owners = {"driftmonitors": "DriftMonitor", "retrainpolicies": "RetrainPolicy", "events": "Event"}
-        return Counter(owners.get(event["objectRef"]["resource"], "ModelDeployment") for event in self.writes())
+        return Counter(owners.get(event["objectRef"]["resource"], "ModelDeployment") for event in self.bench.writes())
 
     async def react(self, count: int) -> list[float]:
         """Change some specs, one after the other, and return the seconds from each change to its child's write."""
         found = []
         for number, name in enumerate(self.names[:count]):
             where = f"{path(self.bench.namespace, 'modeldeployments')}/{name}"
-            before = len(self.writes())
+            before = now()
             await self.bench.patch(where, {"spec": {"serving": {"replicas": {"max": 3 + number % 2}}}})
             changed = time.time()
 
-            async def written(before: int = before) -> str:
-                made = [event for event in self.writes()[before:] if event["objectRef"]["resource"] == ARMS]
+            async def written(before: str = before) -> str:
+                made = [event for event in self.bench.writes(before) if event["objectRef"]["resource"] == ARMS]
                 return str(made[0]["requestReceivedTimestamp"]) if made else ""
 
             found.append(datetime.fromisoformat(await self._until_told(written)).timestamp() - changed)

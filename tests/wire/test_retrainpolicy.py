@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from leeboard.contract.jobs import GateReport, GateVerdict, JobOutcome, RetrainReport, RetrainRequest
 from leeboard.contract.serving import TableState
-from tests.support.bench import Bench, path
+from tests.support.bench import Bench, now, path
 from tests.support.operatorprocess import OperatorProcess, end_job, jobs, leave_report, request_of
 from tests.support.playedmodel import ZERO, arm_of
 from tests.support.web import Web, web
@@ -221,14 +221,14 @@ async def test_a_person_asks_and_is_told_why_the_challenger_was_refused(
         assert "0.70 is not above 0.71" in (await status(bench))["lastRun"]["message"]
         aliases = MlflowClient(mlflow_server).get_registered_model(model).aliases
         assert set(aliases) == {"champion"}
-        policy = f"{path(bench.namespace, POLICIES)}/{NAME}"
-        await bench.patch(policy, {"spec": {"job": {"retries": 1}}})
+        before = now()
+        await bench.patch(f"{path(bench.namespace, POLICIES)}/{NAME}", {"spec": {"job": {"retries": 1}}})
 
         async def observed() -> bool:
             return bool((await status(bench))["observedGeneration"] == 2)
 
         await bench.until(observed, "the new generation to be observed")
-        assert len(await bench.writes_since(policy)) == 1
+        assert await bench.wrote_once(before)
         assert len(await jobs(bench)) == 1
 
 
