@@ -116,8 +116,9 @@ _MODEL_DEPLOYMENT_STALLED = (
     ),
     Reason(
         "AliasOwnedByOther",
-        "another ModelDeployment follows this alias",
-        "use another alias; if the other one is gone, remove the tag `leeboard.owner.<alias>` from the model",
+        "another ModelDeployment owns an alias that this one follows",
+        "use other aliases; if the other one is gone, remove every tag `leeboard.owner.<alias>` that the message names "
+        "from the model",
     ),
     Reason(
         "NoTrainingData",

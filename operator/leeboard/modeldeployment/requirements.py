@@ -1,5 +1,7 @@
 """Checks of whether anything may begin or advance: not suspended, a spec that can be, a registry that answers. Pure."""
 
+from collections.abc import Mapping
+
 from leeboard.api.base import seconds
 from leeboard.api.modeldeployment import RolloutPhase
 from leeboard.contract import tags
@@ -86,15 +88,9 @@ def check_owner(view: View) -> Decision | None:
     metadata = view.subject.metadata
     mine = f"{view.seen.settings.cluster}/{metadata.namespace}/{metadata.name}"
     followed = (source.stable_alias, source.challenger_alias)
-    for alias in followed:
-        holder = model.tags.get(tags.owner(alias), mine)
-        if holder != mine:
-            return _stalled(
-                view,
-                "AliasOwnedByOther",
-                f"the alias {alias} of {model.name} belongs to the ModelDeployment {holder} (cluster/namespace/name): "
-                f"follow another alias, or, if that one is gone, remove the tag {tags.owner(alias)} from the model",
-            )
+    foreign = {alias: holder for alias in followed if (holder := model.tags.get(tags.owner(alias), mine)) != mine}
+    if foreign:
+        return _stalled(view, "AliasOwnedByOther", _owned(model.name, foreign))
     free = [alias for alias in followed if tags.owner(alias) not in model.tags]
     if not free:
         return None
@@ -104,3 +100,15 @@ def check_owner(view: View) -> Decision | None:
         steps=tuple(ClaimAlias(model.name, alias, mine) for alias in free),
         look=_SOON,
     )
+
+
+def _owned(model: str, foreign: Mapping[str, str]) -> str:
+    """Tell which aliases belong to whom, and every tag that would have to go."""
+    told = " and ".join(
+        f"the alias {alias} of {model} belongs to the ModelDeployment {holder} (cluster/namespace/name)"
+        for alias, holder in foreign.items()
+    )
+    marks = " and ".join(tags.owner(alias) for alias in foreign)
+    if len(foreign) == 1:
+        return f"{told}: follow another alias, or, if that one is gone, remove the tag {marks} from the model"
+    return f"{told}: follow other aliases, or, if their owners are gone, remove the tags {marks} from the model"

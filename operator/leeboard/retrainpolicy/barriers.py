@@ -155,7 +155,8 @@ def _alias_of_another(seen: Seen, _status: RetrainPolicyStatus, _asking: Asking)
     owned = find(conditions, STALLED)
     if owned is None or owned["reason"] != "AliasOwnedByOther":
         return None
-    return waiting("AliasOwnedByOther", f"the ModelDeployment {_name(seen)} may not move its alias: {owned['message']}")
+    told = f"the ModelDeployment {_name(seen)} may not move its aliases: {owned['message']}"
+    return waiting("AliasOwnedByOther", told)
 
 
 def _monitor_of_another(seen: Seen, _status: RetrainPolicyStatus, _asking: Asking) -> Findings | None:

@@ -38,6 +38,19 @@ def test_stalls_when_another_object_owns_the_alias(played: PlayedDeployment):
     assert not played.arms
 
 
+def test_names_every_tag_that_would_have_to_go_at_once(played: PlayedDeployment):
+    held = {tags.owner("champion"): "default/other/flights", tags.owner("challenger"): "east/other/old"}
+    played.model = replace(played.model, tags=held)
+    played.settle()
+
+    assert played.message() == (
+        "the alias champion of flights belongs to the ModelDeployment default/other/flights (cluster/namespace/name) "
+        "and the alias challenger of flights belongs to the ModelDeployment east/other/old (cluster/namespace/name): "
+        "follow other aliases, or, if their owners are gone, remove the tags leeboard.owner.champion and "
+        "leeboard.owner.challenger from the model"
+    )
+
+
 def test_stalls_on_a_model_that_the_namespace_may_not_name(played: PlayedDeployment):
     played.settings = Settings(model_prefixes={"default": ("fraud-",)})
     played.register("1")
