@@ -26,13 +26,22 @@ from leeboard.contract.jobs import (
     JobRequest,
     LogTables,
 )
-from leeboard_workers.drift import comparison
+from leeboard_workers.drift import weighing
 from leeboard_workers.jobs import frame, handlers, main
 from leeboard_workers.jobs.tracking import claim, runs_of
 from tests.support import rivers
 from tests.support.riverjobs import CHECKS, River, answer, make_stale, statuses, until, worker
 
 pytestmark = pytest.mark.usefixtures("local_ray")
+
+LEARNED: dict[str, Any] = {
+    "columns": {"univariateTest": {"learned": {"sigma": 3}}},
+    "distance": {"univariateDistance": {"learned": {"quantile": 0.9}}},
+    "joint": {
+        "multivariateTest": {"energyDistance": {"permutations": 19}, "alpha": 0.1, "learned": {"sigma": 2}},
+    },
+    "answers": {"prediction": {"learned": {"sigma": 3}}},
+}
 
 # -- drift --
 
@@ -84,7 +93,7 @@ def test_an_empty_log_is_insufficient(river: River, tmp_path: Path):
 
 def test_the_numbers_do_not_depend_on_ray(river: River, monkeypatch: pytest.MonkeyPatch):
     alone = answer(river.drift())
-    monkeypatch.setattr(comparison, "BLOCK_VALUES", 1_000)
+    monkeypatch.setattr(weighing, "BLOCK_VALUES", 1_000)
     monkeypatch.setattr(frame, "SHARED_VALUES", 0)
     shared = answer(river.drift(owner="another"))
     assert alone.columns == shared.columns
@@ -98,6 +107,25 @@ def test_a_reference_is_prepared_once(river: River):
     [kept] = river.client.search_runs([experiment], f"tags.`{tags.REFERENCE}` != ''")
     assert len(river.client.list_artifacts(kept.info.run_id, "reference")) == 2
     assert first.columns == second.columns
+
+
+def test_thresholds_are_learned_once_from_the_reference(river: River):
+    asked = tuple(Check.model_validate({"name": name, **members}) for name, members in LEARNED.items())
+    wanted = {"checks": asked, "window_start_time": "2026-01-07T00:00:00Z"}
+    request = river.drift(**wanted)
+    first, second = answer(request), answer(river.drift(owner="another", **wanted))
+    told = {check.name: check.learned for check in first.checks}
+    assert {name: (how.rule, how.windows) for name, how in told.items()} == {
+        "columns": ("mean + 3 sd", 10),
+        "distance": ("quantile 0.9", 10),
+        "joint": ("mean + 2 sd", 10),
+        "answers": ("mean + 3 sd", 10),
+    }, "ten days of the reference, held against a day"
+    assert {check.name for check in first.checks if check.drifted} >= {"columns", "distance"}
+    assert first.checks == second.checks
+    experiment = river.client.get_experiment_by_name(request.experiment).experiment_id
+    kept = river.client.search_runs([experiment], f"tags.`{tags.REFERENCE}` LIKE '%-thresholds-%'")
+    assert len(kept) == 1
 
 
 @pytest.mark.parametrize(

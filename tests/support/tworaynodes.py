@@ -15,7 +15,7 @@ from ray.cluster_utils import Cluster as Nodes
 
 from leeboard.api.shared import DatasetRef
 from leeboard_workers.data.stored import StoredTable, all_rows
-from leeboard_workers.drift import compare, comparison
+from leeboard_workers.drift import compare, weighing
 from leeboard_workers.jobs.cluster import Cluster
 from tests.support.dataplane import until
 
@@ -33,7 +33,7 @@ def main(reference: str, window: str) -> dict[str, Any]:
     nodes.add_node(num_cpus=1)
     os.environ["RAY_ADDRESS"] = nodes.address
     try:
-        comparison.BLOCK_VALUES = 10_000  # a column for each task
+        weighing.BLOCK_VALUES = 10_000  # a column for each task
         sides = [all_rows(StoredTable.of(DatasetRef(uri=uri))) for uri in (reference, window)]
         with Cluster() as cluster:
             report = compare(*sides, run=cluster.map)

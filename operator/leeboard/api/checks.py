@@ -10,6 +10,7 @@ from leeboard.api.multivariate import MultivariateTest
 from leeboard.api.performance import Performance
 from leeboard.api.quality import DataQuality
 from leeboard.api.shared import ColumnName
+from leeboard.api.thresholds import Learned
 
 
 class ColumnWeighting(StrEnum):
@@ -77,6 +78,8 @@ class UnivariateTest(ApiModel):
     """Correction for many columns: None, Bonferroni, Holm or BenjaminiHochberg."""
     min_effect: Share = 0.05
     """Smallest effect that counts: with much data everything is significant."""
+    learned: Learned | None = None
+    """A bound of each column's own, learned from the reference; where it is above minEffect it takes its place."""
     drifted_share: Annotated[float, Field(gt=0, le=1)] = 0.3
     """The window drifted if at least this share of the columns (by weight) drifted."""
 
@@ -111,6 +114,18 @@ class Aggregate(StrEnum):
     MAX = "Max"
 
 
+Threshold = Annotated[float, Field(gt=0, le=1000)]
+"""Largest distance that is no drift."""
+
+DEFAULT_THRESHOLD = 0.1
+
+
+def _limit(threshold: float | None, learned: Learned | None) -> float | None:
+    if learned is not None:
+        return None
+    return DEFAULT_THRESHOLD if threshold is None else threshold
+
+
 class UnivariateDistance(ApiModel):
     """A distance for each column, and one number for all."""
 
@@ -118,10 +133,19 @@ class UnivariateDistance(ApiModel):
     """Distance of numeric columns; Wasserstein is divided by the reference's standard deviation."""
     categorical: CategoricalDistance = CategoricalDistance.JENSEN_SHANNON
     """Distance of categorical columns."""
-    threshold: Annotated[float, Field(gt=0, le=1000)] = 0.1
-    """The window drifted if the aggregate is above it."""
+    threshold: Threshold | None = None
+    """The window drifted if the aggregate is above it. Left out without `learned`: 0.1."""
+    learned: Learned | None = None
+    """The threshold, and one for each column, are learned from the reference instead."""
     aggregate: Aggregate = Aggregate.WEIGHTED_MEAN
     """WeightedMean (weights as in `columns`) or Max."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (at_most_one("threshold", "learned"),)
+
+    @property
+    def limit(self) -> float | None:
+        """The threshold, stated or not; none: it is learned."""
+        return _limit(self.threshold, self.learned)
 
 
 class Prediction(ApiModel):
@@ -129,8 +153,17 @@ class Prediction(ApiModel):
 
     method: CategoricalDistance = CategoricalDistance.JENSEN_SHANNON
     """Distance of the predictions; numeric answers use bins of the reference's quantiles."""
-    threshold: Annotated[float, Field(gt=0, le=1000)] = 0.1
-    """Drifted if above it."""
+    threshold: Threshold | None = None
+    """Drifted if above it. Left out without `learned`: 0.1."""
+    learned: Learned | None = None
+    """The threshold is learned from the reference instead."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (at_most_one("threshold", "learned"),)
+
+    @property
+    def limit(self) -> float | None:
+        """The threshold, stated or not; none: it is learned."""
+        return _limit(self.threshold, self.learned)
 
 
 class OutOfDistributionIncrease(ApiModel):
@@ -171,3 +204,11 @@ class Check(ApiModel):
             "dataQuality",
         ),
     )
+
+    @property
+    def learned(self) -> Learned | None:
+        """How its bounds are learned; none: they are stated."""
+        for member in (self.univariate_test, self.univariate_distance, self.multivariate_test, self.prediction):
+            if member is not None:
+                return member.learned
+        return None

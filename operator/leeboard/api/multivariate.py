@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from leeboard.api.base import ApiModel, Rule, Share, at_most_one, exactly_one
+from leeboard.api.thresholds import Learned
 
 
 class PrincipalComponents(ApiModel):
@@ -104,7 +105,9 @@ class MultivariateTest(ApiModel):
     """Significance level."""
     min_effect: Share | None = None
     """Smallest effect that counts, 0: nothing tells then from now, 1: everything does. Left out: 0.3, and 0.8 of
-    domainClassifier, since trees tell most weeks apart; quiet years are calm with these."""
+    domainClassifier, since trees tell most weeks apart; quiet years are calm with these. With `learned`: 0."""
+    learned: Learned | None = None
+    """A bound of the effect, learned from the reference; where it is above minEffect it takes its place."""
     spans: Annotated[int, Field(ge=2, le=10_000)] | None = None
     """Spans of consecutive rows that the window is cut into; whole spans are taken for independent, not rows, since
     rows resemble their neighbours in time. Left out: as long as rows of the reference are found to do so."""
@@ -114,6 +117,8 @@ class MultivariateTest(ApiModel):
         """Smallest effect that counts, stated or not."""
         if self.min_effect is not None:
             return self.min_effect
+        if self.learned is not None:
+            return 0.0
         return 0.3 if self.domain_classifier is None else 0.8
 
     rules: ClassVar[tuple[Rule, ...]] = (

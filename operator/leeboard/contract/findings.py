@@ -5,6 +5,20 @@ from typing import Literal
 from leeboard.contract.documents import Document
 
 
+class LearnedThreshold(Document):
+    """How a check's bounds were learned from windows of the reference."""
+
+    rule: str
+    """In words: mean + 3 sd, or quantile 0.95."""
+    windows: int
+    """Windows that were held against the rest of the reference."""
+    rows: int
+    """Rows of such a window: the median."""
+    mean: float | None = None
+    """Of the check's statistic over these windows; none: each column has a bound of its own."""
+    standard_deviation: float | None = None
+
+
 class MetricReport(Document):
     """A metric in the window and on the reference, each with its 95 % interval."""
 

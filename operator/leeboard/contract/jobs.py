@@ -13,7 +13,7 @@ from leeboard.api.retrainpolicy import FiredTrigger, Replay
 from leeboard.api.shared import DatasetRef
 from leeboard.api.training import Evaluation, Trainer
 from leeboard.contract.documents import Document, short_hash
-from leeboard.contract.findings import DriftKind, PerformanceReport, QualityFinding
+from leeboard.contract.findings import DriftKind, LearnedThreshold, PerformanceReport, QualityFinding
 
 REQUEST_VARIABLE = "LEEBOARD_REQUEST"
 
@@ -313,6 +313,8 @@ class CheckReport(Document):
     performance: PerformanceReport | None = None
     findings: tuple[QualityFinding, ...] | None = None
     """Of dataQuality: the gravest first, at most 200."""
+    learned: LearnedThreshold | None = None
+    """How its bounds were learned; none: they were stated."""
 
 
 class DriftReport(JobReport):

@@ -61,16 +61,25 @@ def rows_between(table: pa.Table, column: str, window: Window) -> pa.Table:
     """
     if column not in table.column_names:
         raise DatasetError(f"there is no column {column!r}; the table has {', '.join(table.column_names)}")
-    try:
-        times = pc.cast(table[column], pa.timestamp("us", "UTC"))
-    except pa.ArrowInvalid as error:
-        raise DatasetError(f"the column {column!r} holds no times: {error}") from error
+    times = times_of(column, table[column])
     keep = pa.array(np.ones(table.num_rows, dtype=bool))
     if window.start is not None:
         keep = pc.and_(keep, pc.greater_equal(times, pa.scalar(window.start, pa.timestamp("us", "UTC"))))
     if window.end is not None:
         keep = pc.and_(keep, pc.less(times, pa.scalar(window.end, pa.timestamp("us", "UTC"))))
     return table.filter(keep)
+
+
+def times_of(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column as instants in UTC; times without an offset count as UTC.
+
+    Raises:
+        DatasetError: it holds no times.
+    """
+    try:
+        return pc.cast(column, pa.timestamp("us", "UTC"))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DatasetError(f"the column {name!r} holds no times: {error}") from error
 
 
 def open_dataset(ref: DatasetRef) -> pa.dataset.Dataset:

@@ -3,6 +3,20 @@
 from leeboard_workers.data.mapping import Map, on_threads
 from leeboard_workers.drift.comparison import Answers, Strangers, Together, compare
 from leeboard_workers.drift.findings import Report
+from leeboard_workers.drift.learning import Lesson, Past, learn
 from leeboard_workers.drift.reference import Reference, prepare
 
-__all__ = ["Answers", "Map", "Reference", "Report", "Strangers", "Together", "compare", "on_threads", "prepare"]
+__all__ = [
+    "Answers",
+    "Lesson",
+    "Map",
+    "Past",
+    "Reference",
+    "Report",
+    "Strangers",
+    "Together",
+    "compare",
+    "learn",
+    "on_threads",
+    "prepare",
+]

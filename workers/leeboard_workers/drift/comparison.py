@@ -13,11 +13,10 @@ from leeboard_workers.data.rows import Rows, TableRows
 from leeboard_workers.drift import verdicts
 from leeboard_workers.drift.block import ColumnMeasure, Comparison, infinite_share, measure_columns, missing_share
 from leeboard_workers.drift.findings import Report
+from leeboard_workers.drift.learning import Lesson
 from leeboard_workers.drift.multivariate import JointTask, UnfitRowsError, run_joint_test
 from leeboard_workers.drift.reference import Reference
-
-BLOCK_VALUES = 2_000_000
-"""Values in one block of columns. Blocks depend on the data alone, so the numbers are the same on any cluster."""
+from leeboard_workers.drift.weighing import blocks_of, weights_by_measure
 
 MAX_PICTURES = 100
 """So many columns of a report keep their histograms: those that moved most."""
@@ -65,6 +64,7 @@ def compare(
     answers: Answers | None = None,
     strangers: Strangers | None = None,
     together: Together | None = None,
+    lessons: Mapping[str, Lesson] | None = None,
     run: Map = on_threads,
 ) -> Report:
     """Compare the columns of a window with those of a reference.
@@ -80,6 +80,7 @@ def compare(
         answers: Needed by `prediction` checks.
         strangers: Needed by `outOfDistributionRate` checks.
         together: Needed by `multivariateTest` checks when the reference is prepared; else the rows in their own order.
+        lessons: Needed by checks that say `learned`: what `learn` returned for them.
         run: Applies the comparison to blocks of columns.
 
     Returns:
@@ -88,24 +89,31 @@ def compare(
     then = TableRows(reference) if isinstance(reference, pa.Table) else reference
     now = TableRows(window) if isinstance(window, pa.Table) else window
     measures = _measured(Comparison(then, now, tuple(checks)), run)
-    weight_of = {m.name: (1.0 if weights is None else weights.get(m.source, 0.0)) / m.parts for m in measures}
+    weight_of = weights_by_measure(measures, weights)
     reports: list[CheckReport] = []
     first: dict[str, verdicts.Compared] = {}
     picture: Distribution | None = None
     for index, check in enumerate(checks):
+        lesson = _lesson_of(check, lessons)
+        if lesson is not None and lesson.lacks:
+            reports.append(verdicts.unlearned(check, lesson))
+            continue
         if check.univariate_test is not None:
             outcomes = {m.name: m.tests[index] for m in measures if index in m.tests}
-            report, columns = verdicts.test_verdict(check.name, check.univariate_test, outcomes, weight_of)
+            report, columns = verdicts.test_verdict(check.name, check.univariate_test, outcomes, weight_of, lesson)
             first.setdefault("test", columns)
         elif check.univariate_distance is not None:
             distances = {m.name: m.distances[index] for m in measures if index in m.distances}
-            report, columns = verdicts.distance_verdict(check.name, check.univariate_distance, distances, weight_of)
+            report, columns = verdicts.distance_verdict(
+                check.name, check.univariate_distance, distances, weight_of, lesson
+            )
             first.setdefault("distance", columns)
         elif check.multivariate_test is not None:
             sides = together or _together(then, now)
-            report = _jointly(check.name, JointTask(check.multivariate_test, sides.reference, sides.window, weight_of))
+            task = JointTask(check.multivariate_test, sides.reference, sides.window, weight_of)
+            report = _jointly(check.name, task, lesson)
         else:
-            report, seen = _rowwise(check, answers, strangers)
+            report, seen = _rowwise(check, answers, strangers, lesson)
             picture = picture or seen
         reports.append(report)
     return Report(
@@ -121,8 +129,7 @@ def compare(
 
 def _measured(asked: Comparison, run: Map) -> list[ColumnMeasure]:
     names = list(dict.fromkeys([*asked.reference.names, *asked.window.names]))
-    step = max(1, BLOCK_VALUES // max(asked.reference.rows + asked.window.rows, 1))
-    blocks = [names[start : start + step] for start in range(0, len(names), step)]
+    blocks = blocks_of(names, asked.reference.rows + asked.window.rows)
     return [measure for block in run(partial(measure_columns, asked), blocks) for measure in block]
 
 
@@ -132,20 +139,28 @@ def _together(reference: Reference | Rows, window: Rows) -> Together:
     return Together(reference.table(reference.names), window.table(window.names))
 
 
-def _jointly(name: str, task: JointTask) -> CheckReport:
+def _lesson_of(check: Check, lessons: Mapping[str, Lesson] | None) -> Lesson | None:
+    if check.learned is None:
+        return None
+    if lessons is None or check.name not in lessons:
+        raise ValueError(f"the check {check.name} learns its bounds: hand in `lessons`, which `learn` returns")
+    return lessons[check.name]
+
+
+def _jointly(name: str, task: JointTask, lesson: Lesson | None) -> CheckReport:
     try:
-        return verdicts.joint_verdict(name, task.test, run_joint_test(task))
+        return verdicts.joint_verdict(name, task.test, run_joint_test(task), lesson)
     except UnfitRowsError as error:
         return verdicts.unmeasured(name, "multivariateTest", task.test.smallest_effect, str(error))
 
 
 def _rowwise(
-    check: Check, answers: Answers | None, strangers: Strangers | None
+    check: Check, answers: Answers | None, strangers: Strangers | None, lesson: Lesson | None
 ) -> tuple[CheckReport, Distribution | None]:
     if check.prediction is not None:
         if answers is None:
             raise ValueError(f"the check {check.name} needs the answers then and now")
-        return verdicts.prediction_verdict(check.name, check.prediction, answers.reference, answers.window)
+        return verdicts.prediction_verdict(check.name, check.prediction, answers.reference, answers.window, lesson)
     if check.out_of_distribution_rate is None:
         raise ValueError(f"the check {check.name} has no member that is known here")
     if strangers is None:

@@ -9,8 +9,7 @@ import pyarrow.compute as pc
 
 from leeboard.api.checks import (
     Aggregate,
-    CategoricalDistance,
-    NumericDistance,
+    Check,
     OutOfDistributionIncrease,
     Prediction,
     UnivariateDistance,
@@ -19,13 +18,12 @@ from leeboard.api.checks import (
 from leeboard.api.multivariate import MultivariateTest
 from leeboard.contract.jobs import CheckReport, ColumnComparison, Distribution
 from leeboard_workers.drift.aggregate import aggregated, drifted_share, wilson_lower_bound
-from leeboard_workers.drift.bins import has_few_values
 from leeboard_workers.drift.correction import corrected
 from leeboard_workers.drift.distribution import distribution_of
+from leeboard_workers.drift.learning import Lesson
 from leeboard_workers.drift.multivariate import JointOutcome
-from leeboard_workers.drift.reference import prepare_column, typed_like
-from leeboard_workers.drift.univariate import DistanceOutcome, Pair, TestOutcome, measure_distance
-from leeboard_workers.drift.values import NumericValues
+from leeboard_workers.drift.predictions import answer_distance
+from leeboard_workers.drift.univariate import DistanceOutcome, TestOutcome
 
 WORST_COLUMNS = 5
 _ROUNDING = 1e-9
@@ -40,21 +38,26 @@ Compared = dict[str, ColumnComparison]
 
 
 def test_verdict(
-    name: str, test: UnivariateTest, outcomes: Mapping[str, TestOutcome], weight_of: Mapping[str, float]
+    name: str,
+    test: UnivariateTest,
+    outcomes: Mapping[str, TestOutcome],
+    weight_of: Mapping[str, float],
+    lesson: Lesson | None,
 ) -> tuple[CheckReport, Compared]:
     """Decide by the weighted share of columns whose corrected p-value and effect both say that they drifted."""
     if not outcomes:
         return _nothing_compared(name, "univariateTest", test.drifted_share), {}
+    bounds = lesson.columns if lesson is not None else {}
     adjusted = corrected(np.array([outcome.p_value for outcome in outcomes.values()]), test.correction)
     columns = {
         column: ColumnComparison(
             method=outcome.method,
             statistic=outcome.statistic,
-            threshold=test.min_effect,
+            threshold=max(test.min_effect, bounds.get(column, 0.0)),
             p_value=outcome.p_value,
             corrected_p_value=float(p),
             effect=outcome.effect,
-            drifted=bool(p < test.alpha and outcome.effect >= test.min_effect),
+            drifted=bool(p < test.alpha and outcome.effect >= max(test.min_effect, bounds.get(column, 0.0))),
             reason=outcome.reason or None,
         )
         for (column, outcome), p in zip(outcomes.items(), adjusted, strict=True)
@@ -68,23 +71,30 @@ def test_verdict(
         threshold=test.drifted_share,
         drifted=moved > 0 and share >= test.drifted_share - _ROUNDING,
         worst_columns=_worst({column: c.effect or 0.0 for column, c in columns.items()}, columns, weight_of),
-        message=f"{moved} of {len(columns)} columns drifted, {share:.0%} by weight",
+        message=f"{moved} of {len(columns)} columns drifted, {share:.0%} by weight{_told(lesson)}",
+        learned=lesson.threshold if lesson is not None else None,
     ), columns
 
 
 def distance_verdict(
-    name: str, distance: UnivariateDistance, distances: Mapping[str, DistanceOutcome], weight_of: Mapping[str, float]
+    name: str,
+    distance: UnivariateDistance,
+    distances: Mapping[str, DistanceOutcome],
+    weight_of: Mapping[str, float],
+    lesson: Lesson | None,
 ) -> tuple[CheckReport, Compared]:
     """Decide by the aggregate of the columns' distances."""
+    limit = _limit(distance.limit, lesson)
+    bounds = lesson.columns if lesson is not None else {}
     distances = {column: measured for column, measured in distances.items() if isfinite(measured.value)}
     if not distances:
-        return _nothing_compared(name, "univariateDistance", distance.threshold), {}
+        return _nothing_compared(name, "univariateDistance", limit), {}
     columns = {
         column: ColumnComparison(
             method=measured.method,
             statistic=measured.value,
-            threshold=distance.threshold,
-            drifted=measured.value > distance.threshold,
+            threshold=bounds.get(column, limit),
+            drifted=measured.value > bounds.get(column, limit),
             raw=measured.raw,
             reason=measured.reason or None,
         )
@@ -98,52 +108,54 @@ def distance_verdict(
         name=name,
         kind="univariateDistance",
         statistic=statistic,
-        threshold=distance.threshold,
-        drifted=statistic > distance.threshold,
+        threshold=limit,
+        drifted=statistic > limit,
         worst_columns=_worst(values, columns, weight_of),
-        message=f"{across} is {statistic:.3g}; {beyond} of them exceed the threshold",
+        message=f"{across} is {statistic:.3g}; {beyond} of them exceed {'theirs' if bounds else 'the threshold'}"
+        f"{_told(lesson)}",
+        learned=lesson.threshold if lesson is not None else None,
     ), columns
 
 
-def joint_verdict(name: str, test: MultivariateTest, outcome: JointOutcome) -> CheckReport:
+def joint_verdict(name: str, test: MultivariateTest, outcome: JointOutcome, lesson: Lesson | None) -> CheckReport:
     """Decide by p-value and effect of a test of all columns at once."""
+    least = max(test.smallest_effect, lesson.bound or 0.0) if lesson is not None else test.smallest_effect
     telling = sorted(outcome.importances, key=lambda column: (-outcome.importances[column], column))
     notes = "".join(f"; {note}" for note in outcome.notes)
     return CheckReport(
         name=name,
         kind="multivariateTest",
         statistic=outcome.effect,
-        threshold=test.smallest_effect,
-        drifted=outcome.p_value < test.alpha and outcome.effect >= test.smallest_effect,
+        threshold=least,
+        drifted=outcome.p_value < test.alpha and outcome.effect >= least,
         worst_columns=tuple(column for column in telling if outcome.importances[column] > 0)[:WORST_COLUMNS],
-        message=f"{outcome.told}: effect {outcome.effect:.3g}, p = {outcome.p_value:.2g}{notes}",
+        message=f"{outcome.told}: effect {outcome.effect:.3g}, p = {outcome.p_value:.2g}{notes}{_told(lesson)}",
+        learned=lesson.threshold if lesson is not None else None,
     )
 
 
 def prediction_verdict(
-    name: str, check: Prediction, reference: pa.ChunkedArray, window: pa.ChunkedArray
+    name: str,
+    check: Prediction,
+    reference: pa.ChunkedArray,
+    window: pa.ChunkedArray,
+    lesson: Lesson | None,
 ) -> tuple[CheckReport, Distribution | None]:
-    """Decide by the distance between the answers then and now; few different numbers are classes."""
-    column = prepare_column("prediction", reference)[0]
-    if column.kind == "unknown":
-        column = typed_like(column, window)[0]
-    then, now = column.values, column.read(window)
-    if isinstance(then, NumericValues) and isinstance(now, NumericValues) and has_few_values(then):
-        then, now = Pair(then, now).levels
-    method = CategoricalDistance.JENSEN_SHANNON if check.method is CategoricalDistance.AUTO else check.method
-    measured = measure_distance(Pair(then, now), numeric=NumericDistance(method.value), categorical=method)
-    if measured is None or then.present == 0 or now.present == 0:
-        side = "reference" if then.present == 0 else "window"
-        return unmeasured(name, "prediction", check.threshold, f"the stable version has no answer in the {side}"), None
-    statistic = measured.value
+    """Decide by the distance between the answers then and now."""
+    limit = _limit(check.limit, lesson)
+    found = answer_distance(check, reference, window)
+    if found is None:
+        side = "reference" if reference.null_count == len(reference) else "window"
+        return unmeasured(name, "prediction", limit, f"the stable version has no answer in the {side}"), None
     return CheckReport(
         name=name,
         kind="prediction",
-        statistic=statistic,
-        threshold=check.threshold,
-        drifted=statistic > check.threshold,
-        message=f"the answers then and now are {statistic:.3g} apart ({method})",
-    ), distribution_of(then, now)
+        statistic=found.value,
+        threshold=limit,
+        drifted=found.value > limit,
+        message=f"the answers then and now are {found.value:.3g} apart ({found.method}){_told(lesson)}",
+        learned=lesson.threshold if lesson is not None else None,
+    ), distribution_of(found.then, found.now)
 
 
 def ood_verdict(name: str, check: OutOfDistributionIncrease, flags: pa.ChunkedArray, acceptance: float) -> CheckReport:
@@ -165,9 +177,33 @@ def ood_verdict(name: str, check: OutOfDistributionIncrease, flags: pa.ChunkedAr
     )
 
 
+def unlearned(check: Check, lesson: Lesson) -> CheckReport:
+    """Say why a check has no bound; without one nothing is drift."""
+    [kind] = check.document().keys() - {"name"}
+    return CheckReport(name=check.name, kind=kind, message=lesson.lacks, learned=lesson.threshold)
+
+
 def unmeasured(name: str, kind: str, threshold: float, message: str) -> CheckReport:
     """Say why a check has no number; that is never drift."""
     return CheckReport(name=name, kind=kind, threshold=threshold, message=message)
+
+
+def _limit(stated: float | None, lesson: Lesson | None) -> float:
+    found = stated if lesson is None else lesson.bound
+    if found is None:
+        raise ValueError("a check without a threshold needs a lesson")
+    return found
+
+
+def _told(lesson: Lesson | None) -> str:
+    """Say how the bounds were learned."""
+    if lesson is None:
+        return ""
+    how = lesson.threshold
+    source = f"{how.rule} of {how.windows} windows of the reference of {how.rows} rows"
+    if how.mean is None or how.standard_deviation is None:
+        return f"; each column's bound is {source}"
+    return f"; the threshold is {source} (mean {how.mean:.3g}, sd {how.standard_deviation:.2g})"
 
 
 def _nothing_compared(name: str, kind: str, threshold: float) -> CheckReport:

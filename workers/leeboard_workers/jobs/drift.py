@@ -15,6 +15,7 @@ from leeboard_workers.drift.report import Story, headline, html
 from leeboard_workers.drift.selection import selected_columns, selects, stated_weights
 from leeboard_workers.jobs import performance
 from leeboard_workers.jobs.frame import Artifacts, Desk
+from leeboard_workers.jobs.lessons import lessons_of
 from leeboard_workers.jobs.past import past_windows
 from leeboard_workers.jobs.sides import Sides
 
@@ -91,14 +92,16 @@ def _compared(checks: list[Check], request: DriftRequest, sides: Sides, desk: De
     features = selected_columns(request.columns, _shared(sides))
     now = sides.log.features
     now = now.select([name for name in features if name in now.names])
+    weights = _weights(request, features, sides)
     return compare(
         sides.prepared(features),
         now,
         checks,
-        weights=_weights(request, features, sides),
+        weights=weights,
         answers=_answers(request, sides) if any(check.prediction for check in checks) else None,
         strangers=_strangers(request, sides),
         together=_together(features, sides) if any(check.multivariate_test for check in checks) else None,
+        lessons=lessons_of(checks, weights, features, sides, desk),
         run=desk.sharing((sides.reference.features.rows + now.rows) * len(features)),
     )
 

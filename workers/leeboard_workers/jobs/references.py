@@ -1,30 +1,36 @@
-"""Prepared references in MLflow: read and sorted by the first run that needs one, used by all later ones."""
+"""What references give, kept in MLflow: prepared columns and learned thresholds, made by the first run in need."""
 
+import json
 import logging
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from leeboard.contract import tags
+from leeboard_workers.drift.learning import Lesson
 from leeboard_workers.drift.reference import Reference
 from leeboard_workers.drift.store import SCHEMA_VERSION, StoredReferenceError, load, save
 from leeboard_workers.jobs.tracking import experiment_of
 
 log = logging.getLogger(__name__)
 
-ARTIFACT = "reference"
+REFERENCE = "reference"
+LESSONS = "thresholds.json"
+LESSONS_VERSION = 1
+"""Another way of learning has another number."""
 MAX_STORED_VALUES = 50_000_000
 """Larger references (400 MB of doubles) are read where they lie by each run, column by column."""
+
+Kept = TypeVar("Kept")
 
 
 def prepared_once(client: MlflowClient, experiment: str, identity: str, prepare: Callable[[], Reference]) -> Reference:
     """Return the stored reference of this identity, or prepare and store it.
-
-    Two runs that need it at once both prepare it, and leave equal ones.
 
     Args:
         client: MLflow.
@@ -32,28 +38,64 @@ def prepared_once(client: MlflowClient, experiment: str, identity: str, prepare:
         identity: Equal only for equal rows and columns, read in the same way.
         prepare: Reads the reference.
     """
-    where = experiment_of(client, experiment)
     key = f"{identity}-{SCHEMA_VERSION}"
+    return _once(client, experiment, (key, REFERENCE), make=prepare, read=load, write=save)
+
+
+def learned_once(
+    client: MlflowClient, experiment: str, identity: str, learn: Callable[[], dict[str, Lesson]]
+) -> dict[str, Lesson]:
+    """Return the stored lessons of this identity, or learn and store them.
+
+    Args:
+        client: MLflow.
+        experiment: Name of the experiment that keeps them.
+        identity: Equal only for equal rows, windows and checks.
+        learn: Reads the reference.
+    """
+    key = f"{identity}-thresholds-{LESSONS_VERSION}"
+    return _once(client, experiment, (key, LESSONS), make=learn, read=_read_lessons, write=_write_lessons)
+
+
+def _once(
+    client: MlflowClient,
+    experiment: str,
+    key_and_artifact: tuple[str, str],
+    *,
+    make: Callable[[], Kept],
+    read: Callable[[Path], Kept],
+    write: Callable[[Kept, Path], None],
+) -> Kept:
+    """Return what a run keeps under this key; two runs that need it at once both make it, and leave equal ones."""
+    key, artifact = key_and_artifact
+    where = experiment_of(client, experiment)
     wanted = f"tags.`{tags.REFERENCE}` = '{key}' and attributes.status = 'FINISHED'"
-    for run in client.search_runs([where], filter_string=wanted, max_results=1):
-        try:
-            return _stored(client, run.info.run_id)
-        except (MlflowException, OSError, StoredReferenceError) as error:
-            log.warning(
-                "the stored reference of run %s cannot be used, so it is prepared anew: %s", run.info.run_id, error
-            )
-    reference = prepare()
     with tempfile.TemporaryDirectory(prefix="leeboard-reference-") as folder:
-        save(reference, Path(folder) / ARTIFACT)
-        made = client.create_run(where, tags={tags.REFERENCE: key}, run_name=f"reference {identity[:10]}")
-        client.log_artifacts(made.info.run_id, folder)
-        client.set_terminated(made.info.run_id, "FINISHED")
-    return reference
+        for run in client.search_runs([where], filter_string=wanted, max_results=1):
+            run_id = run.info.run_id
+            try:
+                path = download_artifacts(
+                    run_id=run_id, artifact_path=artifact, dst_path=folder, tracking_uri=client.tracking_uri
+                )
+                return read(Path(path))
+            except (MlflowException, OSError, StoredReferenceError) as error:
+                log.warning("the %s of run %s cannot be used, so it is made anew: %s", artifact, run_id, error)
+        made = make()
+        own = Path(folder) / "made"
+        own.mkdir()
+        write(made, own / artifact)
+        kept = client.create_run(where, tags={tags.REFERENCE: key}, run_name=f"{Path(artifact).stem} {key[:10]}")
+        client.log_artifacts(kept.info.run_id, str(own))
+        client.set_terminated(kept.info.run_id, "FINISHED")
+        return made
 
 
-def _stored(client: MlflowClient, run_id: str) -> Reference:
-    with tempfile.TemporaryDirectory(prefix="leeboard-reference-") as folder:
-        path = download_artifacts(
-            run_id=run_id, artifact_path=ARTIFACT, dst_path=folder, tracking_uri=client.tracking_uri
-        )
-        return load(Path(path))
+def _read_lessons(path: Path) -> dict[str, Lesson]:
+    try:
+        return {name: Lesson.read(lesson) for name, lesson in json.loads(path.read_text()).items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StoredReferenceError(f"{path.name} holds no thresholds: {error}") from error
+
+
+def _write_lessons(lessons: dict[str, Lesson], path: Path) -> None:
+    path.write_text(json.dumps({name: lesson.document() for name, lesson in lessons.items()}, sort_keys=True))

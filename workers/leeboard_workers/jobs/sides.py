@@ -15,13 +15,14 @@ from leeboard.api.base import seconds
 from leeboard.api.shared import DatasetRef
 from leeboard.contract.documents import short_hash
 from leeboard.contract.jobs import DriftRequest
-from leeboard_workers.data.datasets import DatasetError, is_downloaded, pinned, read_dataset, sample_rows
+from leeboard_workers.data.datasets import DatasetError, is_downloaded, pinned, read_dataset, sample_rows, times_of
 from leeboard_workers.data.logwindow import LogWindow, choose_predictions
 from leeboard_workers.data.predictionlog import LogRows, features_of, read_labelled, read_predictions
 from leeboard_workers.data.rows import Rows, TableRows
 from leeboard_workers.data.stored import StoredTable, all_rows, fingerprint
 from leeboard_workers.data.windows import Window
 from leeboard_workers.drift import reference as prepared
+from leeboard_workers.drift.cuts import NO_TIME, Instants
 from leeboard_workers.drift.outcomes import Outcomes, joined_outcomes, outcomes_of, probabilities_of
 from leeboard_workers.jobs.frame import Desk
 from leeboard_workers.jobs.models import LoadedModel, find_version, load, signature_inputs
@@ -52,12 +53,17 @@ class ReferenceRows:
         """Whether there is such a column."""
         return self.label_column in self.everything.names
 
+    @property
+    def time_column(self) -> str | None:
+        """Which column holds the rows' times, where there is one."""
+        named = self.ref.timestamp_column if self.ref is not None else None
+        return named if named in self.everything.names else None
+
     def in_time(self, names: Sequence[str]) -> pa.Table:
         """Return some features at once, in order of time where there is one."""
-        time = self.ref.timestamp_column if self.ref is not None else None
-        if time is None or time not in self.everything.names:
+        if self.time_column is None:
             return self.features.table(names)
-        order = pc.sort_indices(self.everything.column(time))
+        order = pc.sort_indices(self.everything.column(self.time_column))
         return self.features.table(names).take(order)
 
 
@@ -66,6 +72,7 @@ class AnsweredReference:
     """Rows of the reference with what the model says to them."""
 
     inputs: pa.Table
+    times: pa.ChunkedArray | None
     labels: pa.ChunkedArray | None
     predictions: npt.NDArray[Any]
     probabilities: npt.NDArray[np.float64] | None
@@ -85,18 +92,18 @@ class Sides:
 
     def __init__(self, request: DriftRequest, desk: Desk) -> None:
         """Read nothing yet."""
-        self._request = request
+        self.request = request
         self._desk = desk
 
     @cached_property
     def window(self) -> Window:
         """The scored window."""
-        return Window.between(self._request.window_start_time, self._request.window_end_time)
+        return Window.between(self.request.window_start_time, self.request.window_end_time)
 
     @cached_property
     def log(self) -> LogWindow:
         """What all live arms answered in the window."""
-        asked = self._request
+        asked = self.request
         return choose_predictions(
             asked.log.predictions, asked.arms, self.window, max_rows=asked.max_rows, seed=asked.seed
         )
@@ -124,7 +131,24 @@ class Sides:
         if self._earlier is None:
             return pa.chunked_array([pa.array(self.answered.predictions)])
         rows = self._logged_reference
-        return rows.filter(pc.equal(rows["version"], self._request.version))["prediction"]
+        return rows.filter(pc.equal(rows["version"], self.request.version))["prediction"]
+
+    @cached_property
+    def reference_times(self) -> Instants | None:
+        """When the reference's rows were; none: nobody knows. Raises DatasetError."""
+        if self._earlier is not None:
+            return _microseconds("time", self._logged_reference["time"])
+        column = self.reference.time_column
+        return None if column is None else _microseconds(column, self.reference.everything.column(column))
+
+    @property
+    def answer_times(self) -> Instants | None:
+        """When the rows of `answers_then` were; none: nobody knows. Raises DatasetError, ModelError."""
+        if self._earlier is not None:
+            rows = self._logged_reference
+            return _microseconds("time", rows.filter(pc.equal(rows["version"], self.request.version))["time"])
+        column, times = self.reference.time_column, self.answered.times
+        return None if column is None or times is None else _microseconds(column, times)
 
     @property
     def classes(self) -> tuple[object, ...] | None:
@@ -132,25 +156,25 @@ class Sides:
         return _classes(getattr(self.model.model, "classes_", None))
 
     def _labelled(self, window: Window) -> LogRows:
-        asked = self._request
+        asked = self.request
         stable = [arm for arm in asked.arms if arm.version == asked.version]
         return read_labelled(asked.log, stable, window, max_rows=asked.max_rows, seed=asked.seed)
 
     @property
     def _earlier(self) -> tuple[Window, ...] | None:
-        spans = self._request.reference_windows
+        spans = self.request.reference_windows
         return None if spans is None else tuple(Window.between(span.from_time, span.to_time) for span in spans)
 
     @cached_property
     def _logged_reference(self) -> pa.Table:
-        asked = self._request
+        asked = self.request
         found = [read_predictions(asked.log, asked.arms, window).table for window in self._earlier or ()]
         return sample_rows(pa.concat_tables(found, promote_options="permissive"), asked.max_rows, asked.seed)
 
     @cached_property
     def reference(self) -> ReferenceRows:
         """The reference's rows. Raises DatasetError, ModelError."""
-        asked = self._request
+        asked = self.request
         if asked.reference_windows is not None:
             first, last = asked.reference_windows[0].from_time, asked.reference_windows[-1].to_time
             many = len(asked.reference_windows)
@@ -171,7 +195,7 @@ class Sides:
 
     def prepared(self, names: Sequence[str]) -> prepared.Reference | Rows:
         """Return these columns of the reference, prepared; a large one as rows, to be read column by column."""
-        asked, rows = self._request, self.reference.features
+        asked, rows = self.request, self.reference.features
         rows = rows.select([name for name in names if name in rows.names])
         ref = self.reference.ref
         if ref is None or rows.rows * len(rows.names) > MAX_STORED_VALUES:
@@ -184,31 +208,35 @@ class Sides:
     def expected(self) -> tuple[str, ...]:
         """Columns that the stable version takes; empty: nobody knows."""
         client = self._desk.run.client
-        return tuple(signature_inputs(client, find_version(client, self._request.model_name, self._request.version)))
+        return tuple(signature_inputs(client, find_version(client, self.request.model_name, self.request.version)))
 
     @cached_property
     def model(self) -> LoadedModel:
         """The stable version. Raises ModelError."""
-        return load(self._desk.run.client, self._request.model_name, self._request.version)
+        return load(self._desk.run.client, self.request.model_name, self.request.version)
 
     @cached_property
     def answered(self) -> AnsweredReference:
         """What the stable version says to the reference. Raises DatasetError, ModelError."""
         from leeboard_workers.retrain.metrics import answers_of  # noqa: PLC0415 (only what needs answers needs it)
 
-        rows = self.reference.everything.thinned(ANSWERED_ROWS, self._request.seed)
+        rows = self.reference.everything.thinned(ANSWERED_ROWS, self.request.seed)
         inputs = rows.table(self._inputs())
         answers = answers_of(self.model.model, inputs.to_pandas())
         label = self.reference.label_column
         labels = rows.column(label) if label is not None and self.reference.labelled else None
-        return AnsweredReference(inputs, labels, answers.predict, answers.probabilities, _classes(answers.classes))
+        time = self.reference.time_column
+        times = rows.column(time) if time is not None else None
+        return AnsweredReference(
+            inputs, times, labels, answers.predict, answers.probabilities, _classes(answers.classes)
+        )
 
     def _inputs(self) -> list[str]:
         names = list(self.model.features or self.reference.features.names)
         missing = [name for name in names if name not in self.reference.everything.names]
         if missing:
             raise DatasetError(
-                f"the reference lacks {', '.join(missing)}, which version {self._request.version} takes: name a "
+                f"the reference lacks {', '.join(missing)}, which version {self.request.version} takes: name a "
                 "reference that has every column of the model"
             )
         return names
@@ -236,6 +264,12 @@ def _rows_of(ref: DatasetRef, max_rows: int, seed: int) -> Rows:
     if is_downloaded(ref):
         return TableRows(read_dataset(ref)).thinned(max_rows, seed)
     return all_rows(StoredTable.of(ref)).thinned(max_rows, seed)
+
+
+def _microseconds(name: str, column: pa.ChunkedArray) -> Instants:
+    """Return instants; rows without one come before all others, so that no window holds them."""
+    found: Instants = pc.fill_null(pc.cast(times_of(name, column), pa.int64()), NO_TIME).to_numpy()
+    return found
 
 
 def _classes(found: Any) -> tuple[object, ...] | None:

@@ -15,7 +15,7 @@ from leeboard.api.checks import (
     UnivariateDistance,
     UnivariateTest,
 )
-from leeboard_workers.drift import Answers, Strangers, compare, comparison
+from leeboard_workers.drift import Answers, Strangers, compare, weighing
 
 TEST = Check(name="columns", univariate_test=UnivariateTest())
 DISTANCE = Check(name="distance", univariate_distance=UnivariateDistance())
@@ -104,7 +104,7 @@ def test_columns_come_by_weighted_movement():
 
 
 def test_the_numbers_are_the_same_on_any_number_of_workers(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(comparison, "BLOCK_VALUES", 10_000)
+    monkeypatch.setattr(weighing, "BLOCK_VALUES", 10_000)
     then, now = table(5_000), table(3_000, shift=0.5, seed=1)
     with ThreadPoolExecutor(3) as pool:
         shared = compare(then, now, checks=[TEST, DISTANCE], run=pool.map)
