@@ -14,7 +14,7 @@ import yaml
 from leeboard.sandbox import flights
 from leeboard.sandbox.processes import until
 from leeboard.sandbox.replay import Replay
-from leeboard.sandbox.scenario import HOST, MODEL, NAMESPACE
+from leeboard.sandbox.scenario import MODEL
 from leeboard.sandbox.stack import Stack
 from leeboard.sandbox.watch import DEPLOYMENTS, POLICIES, Watch, condition
 
@@ -62,7 +62,7 @@ class Guide:
             "COLUMNS": "110",
         }
         process = await asyncio.create_subprocess_exec(
-            LEEBOARD, *words, "-n", NAMESPACE, env=environment, stdout=asyncio.subprocess.PIPE
+            LEEBOARD, *words, "-n", Stack.namespace, env=environment, stdout=asyncio.subprocess.PIPE
         )
         output, _ = await process.communicate()
         print(f"$ leeboard {' '.join(words)}\n{output.decode().rstrip()}\n", flush=True)
@@ -95,9 +95,10 @@ class Guide:
         before = (await self.watch.status(POLICIES)).get("lastRun")
         replay = Replay(
             self.data.between(*DAYS[level]),
-            gateway=self.stack.gateway.url,
-            host=HOST,
+            gateway=self.stack.gateway_url,
+            domain=self.stack.domain,
             collector=self.stack.collector_url,
+            namespace=self.stack.namespace,
             deployment=MODEL,
         )
         replay.seconds_per_day = 0.3
@@ -118,14 +119,14 @@ class Guide:
         await self.type("report", MODEL, "retrain")
 
     def _object(self, kind: str, spec: dict[str, Any]) -> dict[str, Any]:
-        metadata = {"name": MODEL, "namespace": NAMESPACE}
+        metadata = {"name": MODEL, "namespace": Stack.namespace}
         return {"apiVersion": "leeboard.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
 
 
 async def main() -> None:
     """Show all four."""
     async with Stack(say=print) as stack:
-        watch = Watch(stack, NAMESPACE, MODEL)
+        watch = Watch(stack, MODEL)
         guide = Guide(stack, watch)
         await guide.begin()
         for level in QUICK:

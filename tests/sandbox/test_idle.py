@@ -19,7 +19,6 @@ from leeboard.sandbox.processes import until
 from leeboard.sandbox.stack import OPERATOR, Stack
 from leeboard.sandbox.watch import DEPLOYMENTS, MONITORS, POLICIES, Watch, condition
 
-NAMESPACE = "default"
 IDLE_SECONDS = int(os.environ.get("LEEBOARD_TEST_IDLE_SECONDS", "60"))
 
 
@@ -35,11 +34,11 @@ async def test_nothing_is_written_while_nothing_happens(stack: Stack, tmp_path: 
     flights.load().between("2013-01-01", "2013-01-15").to_parquet(table, index=False)
     train = [sys.executable, "-m", "leeboard.sandbox.models", "first", str(table)]
     await asyncio.to_thread(subprocess.run, train, check=True, env=os.environ | stack.environment)
-    watch = Watch(stack, NAMESPACE, MODEL)
+    watch = Watch(stack, MODEL)
     await watch.set_alias(MODEL, "champion", "1")
     for path in sorted(example_folder().glob("*.yaml")):
         document = yaml.safe_load(path.read_text())
-        document["metadata"]["namespace"] = NAMESPACE
+        document["metadata"]["namespace"] = stack.namespace
         await watch.apply(document)
 
     async def at_rest() -> bool:

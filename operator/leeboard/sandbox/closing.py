@@ -11,7 +11,7 @@ from leeboard.sandbox.flights import FEATURES, LABEL, TIME
 from leeboard.sandbox.models import MODEL, first_model
 from leeboard.sandbox.processes import until
 from leeboard.sandbox.replay import Replay
-from leeboard.sandbox.stack import Stack
+from leeboard.sandbox.stage import Stage
 from leeboard.sandbox.story import Story
 from leeboard.sandbox.watch import DEPLOYMENTS, POLICIES, Document, Watch
 
@@ -19,8 +19,8 @@ from leeboard.sandbox.watch import DEPLOYMENTS, POLICIES, Document, Watch
 class Closing:
     """Counts and compares at the end of the year."""
 
-    def __init__(self, stack: Stack, story: Story, watch: Watch, replay: Replay) -> None:
-        self.stack = stack
+    def __init__(self, stage: Stage, story: Story, watch: Watch, replay: Replay) -> None:
+        self.stage = stage
         self.story = story
         self.watch = watch
         self.replay = replay
@@ -83,12 +83,12 @@ class Closing:
 
     async def _logged(self) -> int:
         """Count the rows of the replay in the log once the transformers have sent them all."""
-        client = self.stack.client
+        client = self.stage.client
         last = -1
 
         async def settled() -> bool:
             nonlocal last
-            answer = await client.get(f"{self.stack.collector_url}/v1/tables/default/{MODEL}")
+            answer = await client.get(f"{self.stage.collector_url}/v1/tables/{self.stage.namespace}/{MODEL}")
             rows = int(answer.raise_for_status().json()["predictionRows"]) - self.replay.extra_rows
             calm, last = rows == last, rows
             return calm and rows >= self.replay.tally.answered_rows

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from leeboard.sandbox import flights
 from leeboard.sandbox.replay import Replay
-from leeboard.sandbox.scenario import MODEL, NAMESPACE, REPORTS, Scenario
+from leeboard.sandbox.scenario import MODEL, REPORTS, Scenario
 from leeboard.sandbox.stack import Stack
 from leeboard.sandbox.story import Story
 from leeboard.sandbox.watch import Watch
@@ -34,7 +34,7 @@ async def demo(*, keep: bool) -> int:
     with Story(console, moving) as story, tempfile.TemporaryDirectory(prefix="leeboard-demo-") as folder:
         story.chapter("0 · What stands")
         async with Stack(say=story.say) as stack:
-            watch = Watch(stack, NAMESPACE, MODEL)
+            watch = Watch(stack, MODEL)
             try:
                 scenario = Scenario(stack, story, watch, data, Path(folder))
                 replay.append(scenario.replay)

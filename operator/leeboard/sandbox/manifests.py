@@ -9,7 +9,7 @@ from leeboard.api.base import seconds
 
 Manifest = dict[str, Any]
 
-_SHORT: dict[str, Manifest] = {
+SHORT: dict[str, Manifest] = {
     "ModelDeployment": {
         "rollout": {
             "stages": [
@@ -65,8 +65,8 @@ def example_folder() -> Path:
     raise FileNotFoundError("the flights example is missing: install Leeboard anew")
 
 
-def manifests(namespace: str) -> list[Manifest]:
-    """Read the example's manifests and shorten their durations."""
+def manifests(namespace: str, changes: dict[str, Manifest]) -> list[Manifest]:
+    """Read the example's manifests for a namespace, with changes of their specs by kind."""
     documents = [
         document
         for path in sorted(example_folder().glob("*.yaml"))
@@ -77,15 +77,14 @@ def manifests(namespace: str) -> list[Manifest]:
         {
             **document,
             "metadata": {**document["metadata"], "namespace": namespace},
-            "spec": merged(document["spec"], _SHORT[document["kind"]]),
+            "spec": merged(document["spec"], changes[document["kind"]]),
         }
         for document in documents
     ]
 
 
-def held_seconds() -> int:
+def held_seconds(rollout: Manifest) -> int:
     """Return how long a rollout is held by its steps and its bake."""
-    rollout = _SHORT["ModelDeployment"]["rollout"]
     steps = [step for stage in rollout["stages"] for step in stage["canary"]["steps"]]
     return sum(seconds(step["hold"]) for step in steps) + seconds(rollout["bake"])
 

@@ -48,7 +48,9 @@ class Tally:
 class Replay:
     """The flights' departure boards, asking for each flight whether it will be late."""
 
-    def __init__(self, table: pd.DataFrame, *, gateway: str, host: str, collector: str, deployment: str) -> None:
+    def __init__(
+        self, table: pd.DataFrame, *, gateway: str, domain: str, collector: str, namespace: str, deployment: str
+    ) -> None:
         self.tally = Tally()
         self.today = table[TIME].iloc[0]
         self.seconds_per_day = 0.75
@@ -57,7 +59,8 @@ class Replay:
         self._deployment = deployment
         self._collector = collector
         self._path = f"{gateway}/v2/models/{deployment}/infer"
-        self._host = host
+        self._host = f"{deployment}.{namespace}.{domain}"
+        self._namespace = namespace
         self._client = httpx.AsyncClient(trust_env=False, timeout=30, limits=httpx.Limits(max_connections=16))
         self._running: set[asyncio.Task[None]] = set()
         self._labels: asyncio.Queue[tuple[float, list[dict[str, Any]]] | None] = asyncio.Queue(maxsize=10_000)
@@ -157,7 +160,7 @@ class Replay:
                 await self._post_labels(batch)
 
     async def _post_labels(self, labels: list[dict[str, Any]]) -> None:
-        document = {"namespace": "default", "modelDeployment": self._deployment, "labels": labels}
+        document = {"namespace": self._namespace, "modelDeployment": self._deployment, "labels": labels}
         for attempt in range(_LABEL_ATTEMPTS):
             try:
                 (await self._client.post(f"{self._collector}/v1/labels", json=document)).raise_for_status()

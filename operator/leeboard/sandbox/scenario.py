@@ -17,14 +17,12 @@ from leeboard.sandbox.closing import Closing
 from leeboard.sandbox.flights import Flights
 from leeboard.sandbox.processes import Child, until
 from leeboard.sandbox.replay import Replay
-from leeboard.sandbox.stack import DOMAIN, Stack
+from leeboard.sandbox.stage import Stage
 from leeboard.sandbox.story import Story
 from leeboard.sandbox.strangers import Strangers
 from leeboard.sandbox.watch import DEPLOYMENTS, MONITORS, POLICIES, Document, Watch, condition
 
 MODEL = "flights"
-NAMESPACE = "default"
-HOST = f"{MODEL}.{NAMESPACE}.{DOMAIN}"
 REPORTS = Path("build/demo")
 
 WATCHING, AT_WORK, SUMMER, ENDING = 0.75, 2.5, 0.5, 0.25
@@ -40,15 +38,20 @@ T = TypeVar("T")
 class Scenario:
     """One run of the demonstration."""
 
-    def __init__(self, stack: Stack, story: Story, watch: Watch, data: Flights, folder: Path) -> None:
-        self.stack = stack
+    def __init__(self, stage: Stage, story: Story, watch: Watch, data: Flights, folder: Path) -> None:
+        self.stage = stage
         self.story = story
         self.watch = watch
         self.data = data
         self.folder = folder
         year = data.between("2013-02-01", "2014-01-01")
         self.replay = Replay(
-            year, gateway=stack.gateway.url, host=HOST, collector=stack.collector_url, deployment=MODEL
+            year,
+            gateway=stage.gateway_url,
+            domain=stage.domain,
+            collector=stage.collector_url,
+            namespace=stage.namespace,
+            deployment=MODEL,
         )
         self.pace = WATCHING
         self.marks: dict[str, float] = {}
@@ -81,12 +84,12 @@ class Scenario:
         version = await self.train("first")
         await self.watch.set_alias(MODEL, "champion", version)
         self.story.say(f"MLflow: version {version} of {MODEL!r}, trained on January, is the champion")
-        for manifest in manifests.manifests(NAMESPACE):
+        for manifest in manifests.manifests(self.stage.namespace, self.stage.shortened):
             await self.watch.apply(manifest)
             self.story.say(f"kubectl apply: {manifest['kind']} {manifest['metadata']['name']}")
         status = await self.wait(self._ready, "the model to answer", within=180)
         self.story.claim(
-            f"version {status['stable']['version']} answers at {status['url']} (through {self.stack.gateway.url})",
+            f"version {status['stable']['version']} answers at {status['url']} (through {self.stage.gateway_url})",
             holds=condition(status, "Available").get("status") == "True",
         )
 
@@ -95,9 +98,9 @@ class Scenario:
         table = self.folder / "january.parquet"
         if not table.exists():
             self.data.between("2013-01-01", "2013-02-01").to_parquet(table, index=False)
-        log = self.stack.supervisor.logs / f"train-{kind}.log"
+        log = self.stage.logs / f"train-{kind}.log"
         command = [sys.executable, "-m", "leeboard.sandbox.models", kind, str(table)]
-        trainer = Child(f"train-{kind}", command, log, env=self.stack.environment)
+        trainer = Child(f"train-{kind}", command, log, env=self.stage.environment)
         await trainer.start()
         try:
             code = await trainer.wait(within=180)
@@ -239,9 +242,9 @@ class Scenario:
     async def kill_operator(self) -> None:
         """End the operator in the middle, and start it again."""
         before = await self.watch.weights()
-        await self.stack.kill_operator()
+        await self.stage.kill_operator()
         self.story.say(f"kill -9 of the operator; the route stays {sorted(before.values())}")
-        await self.stack.start_operator()
+        await self.stage.start_operator()
         after = await self.watch.weights()
         self.story.claim("the operator is back; the route is what it was", holds=before == after)
 
@@ -302,7 +305,7 @@ class Scenario:
         await self.watch.suspend(POLICIES, suspend=True)
         self.story.say("leeboard suspend flights --only policy: no further retraining until the end of chapter 7")
         await self.canary(killing=True)
-        twice = await self.watch.answered_twice(f"leeboard/{NAMESPACE}/{MODEL}")
+        twice = await self.watch.answered_twice(f"leeboard/{self.stage.namespace}/{MODEL}")
         self.story.claim("nothing was done twice: every request to Ray has one finished run in MLflow", holds=not twice)
 
     async def retraining_quietly(self) -> None:
@@ -321,8 +324,8 @@ class Scenario:
         """Do what `leeboard retrain` does."""
         patch = {"metadata": {"annotations": {"leeboard.dev/retrain": f"demo-{int(self.story.seconds)}"}}}
         headers = {"content-type": "application/merge-patch+json"}
-        path = POLICIES.path(NAMESPACE, MODEL)
-        (await self.stack.client.patch(path, json=patch, headers=headers)).raise_for_status()
+        path = POLICIES.path(self.stage.namespace, MODEL)
+        (await self.stage.client.patch(path, json=patch, headers=headers)).raise_for_status()
         self.story.say("leeboard retrain: a person asks for a retraining")
 
     async def rest_of_the_year(self) -> None:
@@ -338,8 +341,11 @@ class Scenario:
         await self.wait(over, "the end of the year", within=300)
         year.result()
         computed = await self.watch.seconds_of(self.retraining_run)
-        closing = Closing(self.stack, self.story, self.watch, self.replay)
-        await closing.tell(self.folder / "january.parquet", loop_seconds(self.marks, computed))
+        closing = Closing(self.stage, self.story, self.watch, self.replay)
+        await closing.tell(self.folder / "january.parquet", loop_seconds(self.marks, computed, self._held()))
+
+    def _held(self) -> int:
+        return manifests.held_seconds(self.stage.shortened["ModelDeployment"]["rollout"])
 
     async def _ready(self) -> Document:
         status = await self.watch.status(DEPLOYMENTS)
@@ -350,19 +356,19 @@ class Scenario:
 
         async def look() -> T:
             self.story.beat()
-            if self.stack.trouble:
-                raise RuntimeError(self.stack.trouble)
+            if self.stage.trouble:
+                raise RuntimeError(self.stage.trouble)
             await self.tell_windows()
             if self._year is not None and self._year.done() and what != "the end of the year":
                 self._year.result()
                 raise RuntimeError(f"the year ended while the story waited for {what}")
-            self.replay.seconds_per_day = (
-                self.pace if self.pace == ENDING else max(self.pace, slowed(self.replay.today))
-            )
+            at_work = self.pace == AT_WORK
+            pace = self.pace if self.pace == ENDING else max(self.pace, slowed(self.replay.today))
+            self.replay.seconds_per_day = pace * (self.stage.slowness if at_work else 1)
             return await check()
 
         try:
-            return await until(look, what, within=within, every=0.3)
+            return await until(look, what, within=within * self.stage.slowness, every=0.3)
         except TimeoutError as error:
             raise TimeoutError(f"{error}; {await self.situation()}") from None
 
@@ -382,10 +388,9 @@ def slowed(today: pd.Timestamp) -> float:
     return AT_WORK if today < pd.Timestamp("2013-12-15") else 6.0
 
 
-def loop_seconds(marks: dict[str, float], computed: float) -> str:
+def loop_seconds(marks: dict[str, float], computed: float, held: int) -> str:
     """Split the seconds from the first alarm to the new champion into computing, waiting and overhead."""
     total = marks["champion"] - marks["alarm"]
-    held = manifests.held_seconds()
     starting = marks["canary"] - marks["challenger"]
     refused = marks["retraining"] - marks["first retraining"]
     rest = total - computed - held - starting - refused

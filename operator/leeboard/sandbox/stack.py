@@ -17,6 +17,7 @@ import httpx
 from leeboard.sandbox import crds
 from leeboard.sandbox.controlplane import ControlPlane
 from leeboard.sandbox.gateway import Endpoints, Gateway
+from leeboard.sandbox.manifests import SHORT
 from leeboard.sandbox.processes import Child, Supervisor, answers, end_strays, free_port
 from leeboard.sandbox.prometheus import start_prometheus
 from leeboard.sandbox.standins.cluster import (
@@ -54,6 +55,11 @@ class Stack:
         folder: where everything lives; without it a temporary folder, removed at the end.
         say: is told what stands.
     """
+
+    namespace = "default"
+    domain = DOMAIN
+    shortened = SHORT
+    slowness = 1.0
 
     def __init__(self, *, folder: Path | None = None, say: Say = lambda _: None) -> None:
         self._temporary = folder is None
@@ -96,6 +102,16 @@ class Stack:
         """The administrator's client of the API server."""
         assert self._client is not None, "the stack is not started"  # noqa: S101 (a mistake of the caller)
         return self._client
+
+    @property
+    def gateway_url(self) -> str:
+        """Where requests of all models go in."""
+        return self.gateway.url
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the logs of all processes."""
+        return self.supervisor.logs
 
     @property
     def environment(self) -> dict[str, str]:

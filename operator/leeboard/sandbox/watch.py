@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from leeboard.sandbox.stack import Stack
+from leeboard.sandbox.stage import Stage
 from leeboard.sandbox.standins.cluster import RAY_JOBS, Resource
 
 Document = dict[str, Any]
@@ -21,11 +21,11 @@ _BY_KIND = {resource.kind: resource for resource in (DEPLOYMENTS, MONITORS, POLI
 class Watch:
     """Reads the three objects of one model, and the registry; writes what a person would."""
 
-    def __init__(self, stack: Stack, namespace: str, name: str) -> None:
-        self._stack = stack
-        self._namespace = namespace
+    def __init__(self, stage: Stage, name: str) -> None:
+        self._stage = stage
+        self._namespace = stage.namespace
         self._name = name
-        self._mlflow = httpx.AsyncClient(base_url=stack.mlflow_url, trust_env=False, timeout=30)
+        self._mlflow = httpx.AsyncClient(base_url=stage.mlflow_url, trust_env=False, timeout=30)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -35,7 +35,7 @@ class Watch:
         """Apply a manifest as kubectl does; what is refused is an error with the API server's sentence."""
         resource = _BY_KIND[manifest["kind"]]
         path = resource.path(self._namespace, manifest["metadata"]["name"])
-        answer = await self._stack.client.patch(
+        answer = await self._stage.client.patch(
             path,
             params={"fieldManager": "kubectl", "fieldValidation": "Strict"},
             headers={"content-type": "application/apply-patch+yaml"},
@@ -47,7 +47,7 @@ class Watch:
     async def read(self, resource: Resource) -> Document:
         """Return an object, empty when it is not there or the API server is away."""
         try:
-            answer = await self._stack.client.get(resource.path(self._namespace, self._name))
+            answer = await self._stage.client.get(resource.path(self._namespace, self._name))
         except httpx.HTTPError:
             return {}
         document: Document = answer.json() if answer.is_success else {}
@@ -60,7 +60,7 @@ class Watch:
 
     async def ray_jobs(self) -> list[Document]:
         """Return all RayJobs."""
-        answer = (await self._stack.client.get(RAY_JOBS.path(self._namespace))).raise_for_status()
+        answer = (await self._stage.client.get(RAY_JOBS.path(self._namespace))).raise_for_status()
         jobs: list[Document] = answer.json()["items"]
         return jobs
 
@@ -97,7 +97,7 @@ class Watch:
         headers = {"content-type": "application/merge-patch+json"}
         path = resource.path(self._namespace, self._name)
         body = json.dumps({"spec": {"suspend": suspend}})
-        (await self._stack.client.patch(path, content=body, headers=headers)).raise_for_status()
+        (await self._stage.client.patch(path, content=body, headers=headers)).raise_for_status()
 
     async def seconds_of(self, run_id: str) -> float:
         """Return how long a run took."""

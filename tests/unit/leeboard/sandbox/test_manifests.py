@@ -12,9 +12,10 @@ from leeboard.api.base import ApiModel, seconds
 from leeboard.api.driftmonitor import DriftMonitor
 from leeboard.api.modeldeployment import ModelDeployment
 from leeboard.api.retrainpolicy import RetrainPolicy
+from leeboard.sandbox.manifests import SHORT as CHANGES
 from leeboard.sandbox.manifests import example_folder, held_seconds, manifests, merged
 
-SHORT = {manifest["kind"]: manifest for manifest in manifests("ml")}
+SHORT = {manifest["kind"]: manifest for manifest in manifests("ml", CHANGES)}
 LONG = {
     document["kind"]: document
     for path in example_folder().glob("*.yaml")
@@ -74,7 +75,7 @@ def test_no_duration_of_hours_or_days_is_left(kind: str):
 def test_a_rollout_is_held_by_its_steps_and_its_bake():
     rollout = SHORT["ModelDeployment"]["spec"]["rollout"]
     holds = [seconds(step["hold"]) for stage in rollout["stages"] for step in stage["canary"]["steps"]]
-    assert held_seconds() == sum(holds) + seconds(rollout["bake"]) > 0
+    assert held_seconds(rollout) == sum(holds) + seconds(rollout["bake"]) > 0
 
 
 def test_mappings_are_merged_and_everything_else_is_replaced():

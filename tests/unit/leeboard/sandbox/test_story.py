@@ -56,7 +56,7 @@ def test_without_a_terminal_the_moving_line_comes_now_and_then(told: Told):
 def test_the_loops_seconds_are_split_without_rest():
     marks = {"alarm": 10.0, "first retraining": 12.0, "retraining": 12.0}
     marks |= {"challenger": 40.0, "canary": 55.0, "champion": 100.0}
-    text = loop_seconds(marks, computed=12.0)
+    text = loop_seconds(marks, computed=12.0, held=18)
     total, computed, starting, held, overhead = _numbers(text)
     assert (total, computed, starting) == (90, 12, 15)
     assert computed + starting + held + overhead == total
@@ -65,7 +65,7 @@ def test_the_loops_seconds_are_split_without_rest():
 def test_seconds_of_refused_retrainings_are_their_own_part():
     marks = {"alarm": 10.0, "first retraining": 12.0, "retraining": 42.0}
     marks |= {"challenger": 70.0, "canary": 85.0, "champion": 130.0}
-    total, refused, *rest = _numbers(loop_seconds(marks, computed=12.0))
+    total, refused, *rest = _numbers(loop_seconds(marks, computed=12.0, held=18))
     assert (total, refused) == (120, 30)
     assert refused + sum(rest) == total
 
