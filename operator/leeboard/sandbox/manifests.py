@@ -23,8 +23,9 @@ SHORT: dict[str, Manifest] = {
                 "metrics": [
                     {"name": "errors", "errorRate": {"max": 0.02}, "minSamples": 8},
                     {"name": "latency", "latency": {"quantile": 0.5, "maxRatioToStable": 10}, "minSamples": 8},
-                    # Days pass in seconds: between a step and the end of the bake the weather changes by itself.
-                    {"name": "strangers", "outOfDistributionRate": {"maxRatioToStable": 10}, "minSamples": 8},
+                    # Days pass in seconds: between a step and the end of the bake the weather changes by itself, so
+                    # what the stable version flagged on other days is no measure here.
+                    {"name": "strangers", "outOfDistributionRate": {"max": 0.5}, "minSamples": 8},
                 ],
             },
             "progressDeadline": "3m",
