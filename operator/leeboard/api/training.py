@@ -116,7 +116,8 @@ class Gate(ApiModel):
     name: ElementName
     """Name of the gate."""
     metric: MetricName
-    """accuracy, balanced_accuracy, f1, roc_auc, average_precision, log_loss, brier, mae, rmse or r2."""
+    """accuracy, balanced_accuracy, f1, roc_auc, average_precision, log_loss, brier, calibration_error, mae, rmse, mape
+    or r2."""
     min: Bound | None = None
     """The challenger's metric must reach it (for losses: must not be above it)."""
     min_gain_over_champion: Annotated[float, Field(ge=-1000, le=1000)] | None = None

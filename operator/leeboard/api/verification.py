@@ -5,11 +5,13 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from leeboard.api.base import ApiModel, Bound, Rule, at_least_one
+from leeboard.api.performance import CLASS_METRICS, NUMBER_METRICS, PROBABILITY_METRICS
 from leeboard.api.shared import DatasetRef
 
 METRIC_NAMES = (
-    *("accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "log_loss", "brier"),
-    *("mae", "rmse", "r2"),
+    *CLASS_METRICS,
+    *PROBABILITY_METRICS,
+    *(name for name in NUMBER_METRICS if name != "quantile_loss"),  # which quantile, nobody says here
 )
 
 
@@ -17,7 +19,8 @@ class VerificationMetric(ApiModel):
     """What the deployed arm must prove on the test pack."""
 
     name: Annotated[str, Field(pattern=f"^({'|'.join(METRIC_NAMES)})$", max_length=40)]
-    """accuracy, balanced_accuracy, f1, roc_auc, average_precision, log_loss, brier, mae, rmse or r2."""
+    """accuracy, balanced_accuracy, f1, roc_auc, average_precision, log_loss, brier, calibration_error, mae, rmse, mape
+    or r2."""
     min: Bound | None = None
     """The candidate's metric must reach it (for losses: must not be above it)."""
     max_drop_from_stable: Annotated[float, Field(ge=0, le=1000)] | None = None

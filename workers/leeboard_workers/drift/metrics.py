@@ -4,7 +4,7 @@
 not defined for the weights, such as a ROC curve of one class, is NaN.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -44,6 +44,22 @@ def metric_of(name: str, quantile: float | None = None) -> Metric:
     return Metric(**metric.__dict__ | {"prepare": partial(_quantile_loss, quantile=quantile or 0.5)})
 
 
+def fits(metric: Metric, outcomes: Outcomes) -> bool:
+    """Whether a metric speaks of such answers: of classes, of probabilities, of numbers."""
+    if metric.needs == "numbers":
+        return outcomes.classes is None
+    if outcomes.classes is None:
+        return False
+    return metric.needs == "classes" or outcomes.probabilities is not None
+
+
+def measured(metrics: Iterable[Metric], outcomes: Outcomes) -> dict[str, float]:
+    """Return the metrics that are defined for these rows, each counted once, by name: finite numbers only."""
+    ones = np.ones(outcomes.rows)
+    values = {metric.name: metric.prepare(outcomes)(ones) for metric in metrics if fits(metric, outcomes)}
+    return {name: value for name, value in values.items() if np.isfinite(value)}
+
+
 def _mean(losses: Floats) -> Weighted:
     return lambda weights: _ratio(float(weights @ losses), float(weights.sum()))
 
@@ -57,8 +73,8 @@ def _accuracy(outcomes: Outcomes) -> Weighted:
 
 
 def _confusion(outcomes: Outcomes) -> Callable[[Floats], Floats]:
-    """Return the confusion matrix, truth by answer, for any weights."""
-    size = len(outcomes.classes or ()) + 1
+    """Return the confusion matrix, truth by answer, for any weights; what is no class of the model comes last."""
+    size = len(outcomes.classes or ()) + 2
     cell = outcomes.truth.astype(np.int64) * size + outcomes.answer.astype(np.int64)
 
     def weighted(weights: Floats) -> Floats:
@@ -134,6 +150,8 @@ def _average_precision(truth: Floats, scores: Floats) -> Weighted:
     def weighted(weights: Floats) -> float:
         ordered = weights[order]
         hits = np.add.reduceat(ordered * known, starts)
+        if hits.sum() == ordered.sum():
+            return float("nan")  # 1 at any threshold, whatever the scores: that would praise a model for its rows
         found, all_rows = np.cumsum(hits), np.cumsum(np.add.reduceat(ordered, starts))
         precision = np.divide(found, all_rows, out=np.zeros(len(found)), where=all_rows > 0)
         return _ratio(float(hits @ precision), float(hits.sum()))

@@ -22,7 +22,7 @@ class Outcomes:
     truth: npt.NDArray[np.float64] | Codes
     """Codes of classes, where the code after the last is a label that the model does not know; or numbers."""
     answer: npt.NDArray[np.float64] | Codes
-    """Alike."""
+    """Alike; but an answer that is none of the classes has a code of its own, and so is never right."""
     classes: tuple[str, ...] | None = None
     """Levels in the order of the codes; none: numbers."""
     probabilities: Floats | None = None
@@ -61,6 +61,7 @@ def outcomes_of(
         return Outcomes(true[keep], said[keep], groups=_kept_groups(groups, keep))
     levels = tuple(level_of(value) for value in classes)
     true_codes, said_codes = _codes(truth, levels), _codes(answer, levels)
+    said_codes[said_codes == len(levels)] = len(levels) + 1
     keep = (true_codes >= 0) & (said_codes >= 0)
     usable = probabilities is not None and probabilities.shape == (len(keep), len(levels))
     kept = None

@@ -16,7 +16,7 @@ from leeboard.api.performance import Performance, PerformanceMetric
 from leeboard.contract.findings import LabelComparison, MetricReport, PerformanceReport
 from leeboard.contract.jobs import CheckReport
 from leeboard_workers.drift.levels import categorical_values
-from leeboard_workers.drift.metrics import Metric, metric_of
+from leeboard_workers.drift.metrics import Metric, fits, metric_of
 from leeboard_workers.drift.outcomes import Outcomes
 from leeboard_workers.drift.univariate import Pair, run_test
 from leeboard_workers.drift.values import Floats, numeric_values
@@ -89,7 +89,7 @@ def intervals(
     if outcomes.rows == 0:
         return {}
     counted = np.ones(outcomes.rows) if weights is None else weights
-    prepared = {metric.name: metric.prepare(outcomes) for metric in metrics if _fits(metric, outcomes)}
+    prepared = {metric.name: metric.prepare(outcomes) for metric in metrics if fits(metric, outcomes)}
     values = {name: weighted(counted) for name, weighted in prepared.items()}
     draw = np.random.default_rng(seed)
     groups = outcomes.groups
@@ -203,14 +203,6 @@ def _lacking(check: Performance, coverage: Coverage) -> tuple[int | None, str] |
         f"{coverage.labelled} of {coverage.rows} rows have a label ({coverage.share:.0%}), and {needed} are asked for: "
         "it is scored again as labels come"
     )
-
-
-def _fits(metric: Metric, outcomes: Outcomes) -> bool:
-    if metric.needs == "numbers":
-        return outcomes.classes is None
-    if outcomes.classes is None:
-        return False
-    return metric.needs == "classes" or outcomes.probabilities is not None
 
 
 def _interval(metric: Metric, value: float, replicates: Floats, rows: float) -> Interval:

@@ -16,10 +16,10 @@ from leeboard_workers.jobs.course import Course, lay_course
 from leeboard_workers.jobs.frame import Artifacts, Desk
 from leeboard_workers.jobs.proof import Proof
 from leeboard_workers.retrain import backtest, gates
+from leeboard_workers.retrain.answers import metric_named
 from leeboard_workers.retrain.context import TrainingContext
 from leeboard_workers.retrain.fitting import Trained, Training, train_and_measure
 from leeboard_workers.retrain.lineage import rfc3339
-from leeboard_workers.retrain.metrics import metric_named
 from leeboard_workers.retrain.report import Story, headline, html
 from leeboard_workers.retrain.split import tail
 from leeboard_workers.retrain.tables import TIME

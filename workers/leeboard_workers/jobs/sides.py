@@ -218,7 +218,7 @@ class Sides:
     @cached_property
     def answered(self) -> AnsweredReference:
         """What the stable version says to the reference. Raises DatasetError, ModelError."""
-        from leeboard_workers.retrain.metrics import answers_of  # noqa: PLC0415 (only what needs answers needs it)
+        from leeboard_workers.retrain.answers import answers_of  # noqa: PLC0415 (only what needs answers needs it)
 
         rows = self.reference.everything.thinned(ANSWERED_ROWS, self.request.seed)
         inputs = rows.table(self._inputs())

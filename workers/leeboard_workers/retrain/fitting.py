@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from leeboard.api.training import Trainer
+from leeboard_workers.retrain.answers import METRICS, answers_of, measure
 from leeboard_workers.retrain.context import TrainedModel, TrainingContext
-from leeboard_workers.retrain.metrics import METRICS, answers_of, measure
 from leeboard_workers.retrain.tables import inputs_of, labels_of
 from leeboard_workers.retrain.trainers import trainer_of
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from leeboard.api.training import Gate
 from leeboard.contract.jobs import GateReport, GateVerdict
-from leeboard_workers.retrain.metrics import metric_named
+from leeboard_workers.retrain.answers import metric_named
 
 _ROUNDING = 1e-12
 

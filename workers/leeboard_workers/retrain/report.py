@@ -6,7 +6,7 @@ from itertools import pairwise
 from leeboard.api.training import Evaluation
 from leeboard.contract.jobs import BacktestFold, GateVerdict, JobOutcome, RetrainReport
 from leeboard_workers.drift.page import day, number, render
-from leeboard_workers.retrain.metrics import METRICS
+from leeboard_workers.retrain.answers import METRICS
 
 CHART_WIDTH = 1_000
 CHART_HEIGHT = 190

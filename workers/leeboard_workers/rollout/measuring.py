@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leeboard_workers.retrain.metrics import Answers, measure, metric_named
+from leeboard_workers.retrain.answers import Answers, measure, metric_named
 from leeboard_workers.rollout.asking import Replies
 
 Array = NDArray[Any]

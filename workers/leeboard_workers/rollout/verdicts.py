@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from leeboard.api.verification import VerificationMetric
 from leeboard.contract.examinations import VerifiedMetric
 from leeboard.contract.jobs import GateVerdict
-from leeboard_workers.retrain.metrics import metric_named
+from leeboard_workers.retrain.answers import metric_named
 
 _ROUNDING = 1e-12
 

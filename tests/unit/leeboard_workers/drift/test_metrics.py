@@ -106,6 +106,8 @@ def test_what_is_not_defined_is_no_number(name: str):
     rows = Outcomes(same, same + 1)
     if name in ("roc_auc", "average_precision"):
         rows = Outcomes(same.astype(int), same.astype(int), ("0", "1"), np.full((4, 2), 0.5))
+        always = Outcomes(1 - rows.truth, rows.answer, rows.classes, rows.probabilities)
+        assert np.isnan(METRICS[name].prepare(always)(np.ones(4)))
     assert np.isnan(METRICS[name].prepare(rows)(np.ones(4)))
 
 

@@ -10,7 +10,7 @@ from leeboard.api.verification import METRIC_NAMES, VerificationMetric
 from leeboard.contract.examinations import ArmAddress, VerifyReport, VerifyRequest
 from leeboard.contract.jobs import JobOutcome
 from leeboard_workers.jobs.verify import compared
-from leeboard_workers.retrain.metrics import METRICS
+from leeboard_workers.retrain.answers import METRICS
 from leeboard_workers.rollout.asking import Replies, encode
 from leeboard_workers.rollout.page import verification
 

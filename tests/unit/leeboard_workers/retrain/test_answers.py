@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, and what is not defined."""
+"""What answers are worth against scikit-learn, and what is not defined."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,8 @@ from sklearn import metrics as sk
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.svm import LinearSVC
 
+from leeboard_workers.retrain.answers import METRICS, Answers, answers_of, measure, metric_named
 from leeboard_workers.retrain.context import TrainingError
-from leeboard_workers.retrain.metrics import METRICS, Answers, answers_of, measure, metric_named
 
 DRAW = np.random.default_rng(0)
 INPUTS = DRAW.normal(size=(400, 3))
@@ -19,6 +19,7 @@ NUMBERS = INPUTS[:, 0] * 2 + DRAW.normal(size=400)
 def test_binary_classifiers_have_scikit_learns_metrics():
     model = LogisticRegression().fit(INPUTS, BINARY)
     found = measure(METRICS, BINARY, answers_of(model, INPUTS))
+    assert 0 <= found.pop("calibration_error") < 0.1
     predicted, chances = model.predict(INPUTS), model.predict_proba(INPUTS)[:, 1]
     assert found == pytest.approx(
         {
@@ -51,6 +52,7 @@ def test_regressors_have_errors():
         {
             "mae": sk.mean_absolute_error(NUMBERS, predicted),
             "rmse": sk.root_mean_squared_error(NUMBERS, predicted),
+            "mape": sk.mean_absolute_percentage_error(NUMBERS, predicted),
             "r2": sk.r2_score(NUMBERS, predicted),
         }
     )
@@ -64,7 +66,7 @@ def test_a_classifier_without_probabilities_has_no_ranking():
 def test_a_holdout_of_one_class_has_no_curve_but_a_loss():
     model = LogisticRegression().fit(INPUTS, BINARY)
     found = measure(METRICS, np.ones(400, dtype=int), answers_of(model, INPUTS))
-    assert "roc_auc" not in found
+    assert {"roc_auc", "average_precision"}.isdisjoint(found)
     assert "log_loss" in found
 
 
@@ -89,8 +91,15 @@ def test_an_unknown_metric_is_named():
 
 def test_losses_know_their_direction():
     less = {name for name, metric in METRICS.items() if not metric.greater_is_better}
-    assert less == {"log_loss", "brier", "mae", "rmse"}
+    assert less == {"log_loss", "brier", "calibration_error", "mae", "rmse", "mape"}
 
 
-def test_an_infinite_metric_is_left_out():
+def test_a_model_that_leaves_rows_out_is_worth_nothing():
     assert measure(["mae"], np.array([np.inf]), Answers(np.array([1.0]))) == {}
+    assert measure(["mae"], np.array([1.0, 2.0]), Answers(np.array([1.0, np.nan]))) == {}
+
+
+def test_an_answer_that_is_no_class_is_never_right():
+    assert measure(["accuracy"], np.array(["new", "b"]), Answers(np.array(["odd", "b"]), classes=["a", "b"])) == {
+        "accuracy": 0.5
+    }
