@@ -6,10 +6,7 @@ machine; the predictor is a model on KServe's server that sums each row.
 """
 
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,7 +21,7 @@ from leeboard.contract import serving as contract
 from leeboard.sandbox.processes import free_port
 from leeboard_workers.ood.fitting import Wish, fit_on_outputs, fit_on_rows
 from leeboard_workers.ood.store import save
-from tests.benchmarks.figures import Figure, median_seconds
+from tests.benchmarks.figures import Figure
 from tests.support.dataplane import Plane, Served, until
 from tests.support.load import Load, measure
 from tests.support.servingpeers import COLUMNS, MODEL
@@ -42,8 +39,6 @@ PEERS = {
 }
 OURS = ("all on", "collector down", "detector failing", "log full")
 MOST_ADDED_SECONDS = 1.2e-3
-MOST_START_SECONDS = 2.0
-MOST_MB = 150
 
 
 @dataclass
@@ -58,7 +53,7 @@ class Met:
 
 
 def figures() -> Iterator[Figure]:
-    """Throughput, tails and processor time of every path; start-up and memory of ours."""
+    """Throughput, tails and processor time of every path."""
     with tempfile.TemporaryDirectory() as folder:
         plane = Plane(Path(folder))
         try:
@@ -68,7 +63,7 @@ def figures() -> Iterator[Figure]:
 
 
 def _figures(plane: Plane, folder: Path) -> Iterator[Figure]:
-    paths, ready_seconds = _started(plane, folder)
+    paths = _started(plane, folder)
     met: dict[tuple[str, int, int], Met] = defaultdict(Met)
     for rows in SIZES:
         for clients in CLIENTS:
@@ -77,20 +72,18 @@ def _figures(plane: Plane, folder: Path) -> Iterator[Figure]:
                     _meet(met[name, rows, clients], served, rows, clients)
     for rows in SIZES:
         ours = met["all on", rows, 8]
-        for peer in PEERS:
-            theirs = met[peer, rows, 8]
-            yield Figure(f"a request of {rows} x 64, 8 clients", peer, *_seconds(ours, theirs))
-            yield Figure("  its 99 % quantile", peer, ours.median("p99"), theirs.median("p99"))
+        for name in PEERS:
+            theirs = met[name, rows, 8]
+            yield Figure(f"a request of {rows} x 64, 8 clients", name, *_seconds(ours, theirs))
+            yield Figure("  its 99 % quantile", name, ours.median("p99"), theirs.median("p99"))
             cpu = statistics.median(ours.cpu), statistics.median(theirs.cpu)
-            yield Figure("  its time on a processor, in this process", peer, *cpu)
+            yield Figure("  its time on a processor, in this process", name, *cpu)
         alone, one = met["the predictor alone", rows, 1], met["all on", rows, 1]
         added = one.median("p50") - alone.median("p50")
         yield Figure(f"added to the median of {rows} x 64, 1 client", "the goal", added, MOST_ADDED_SECONDS)
         for name in OURS[1:]:
             worse = met[name, rows, 8]
             yield Figure(f"a request of {rows} x 64, 8 clients, {name}", "all on", *_seconds(worse, ours))
-    peak = _resident_mb(paths["all on"])
-    yield Figure("transformer: ready after", "the goal", ready_seconds, MOST_START_SECONDS, peak, MOST_MB)
 
 
 def _seconds(ours: Met, theirs: Met) -> tuple[float, float]:
@@ -98,48 +91,53 @@ def _seconds(ours: Met, theirs: Met) -> tuple[float, float]:
 
 
 def _meet(met: Met, served: Served, rows: int, clients: int) -> None:
-    before = _processor_seconds(served)
-    load = measure(served.url + PATH, _body(rows), clients=clients, seconds=SECONDS)
+    before = processor_seconds(served)
+    load = measure(served.url + PATH, body(rows), clients=clients, seconds=SECONDS)
     if load.refused:
         raise RuntimeError(f"{load.refused} requests were refused, see {served.log}")
     met.loads.append(load)
-    met.cpu.append((_processor_seconds(served) - before) / (load.requests_per_second * SECONDS))
+    met.cpu.append((processor_seconds(served) - before) / (load.requests_per_second * SECONDS))
 
 
-def _body(rows: int) -> bytes:
+def body(rows: int) -> bytes:
+    """Return a request of so many rows of 64 numbers, protocol v1."""
     return orjson.dumps({"instances": np.random.default_rng(rows).normal(size=(rows, len(COLUMNS))).tolist()})
 
 
-def _started(plane: Plane, folder: Path) -> tuple[dict[str, Served], float]:
+def detector(folder: Path) -> None:
+    """Store a Mahalanobis detector of 64 features."""
     random = np.random.default_rng(0)
     reference = pa.table({name: random.normal(size=5_000) for name in COLUMNS})
-    mahalanobis = Wish(Detector(mahalanobis=Mahalanobis()), 0.95, seed=0, provenance={})
-    save(fit_on_rows(mahalanobis, reference, None), folder / "detector")
-    logits = random.normal(size=(500, 3))  # which the model does not answer
+    wish = Wish(Detector(mahalanobis=Mahalanobis()), 0.95, seed=0, provenance={})
+    save(fit_on_rows(wish, reference, None), folder)
+
+
+def _started(plane: Plane, folder: Path) -> dict[str, Served]:
+    detector(folder / "detector")
+    logits = np.random.default_rng(0).normal(size=(500, 3))  # which the model does not answer
     energy = Wish(Detector(energy=Energy()), 0.95, seed=0, provenance={})
     save(fit_on_outputs(energy, DetectorInput.LOGITS, logits, None), folder / "blind")
-    predictor = _peer(plane, "predictor")
-    paths = {name: _peer(plane, kind, predictor) if kind else predictor for name, kind in PEERS.items()}
-    sink, stuck = _peer(plane, "sink"), _peer(plane, "stuck")
-    began = time.perf_counter()
-    paths["all on"] = _transformer(plane, predictor, folder / "detector", sink.url)
-    ready_seconds = time.perf_counter() - began
-    ready_seconds -= median_seconds(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True), 3)
-    paths["collector down"] = _transformer(plane, predictor, folder / "detector", f"http://127.0.0.1:{free_port()}")
-    paths["detector failing"] = _transformer(plane, predictor, folder / "blind", sink.url)
-    paths["log full"] = full = _transformer(plane, predictor, folder / "detector", stuck.url)
+    predictor = peer(plane, "predictor")
+    paths = {name: peer(plane, kind, predictor) if kind else predictor for name, kind in PEERS.items()}
+    sink, stuck = peer(plane, "sink"), peer(plane, "stuck")
+    paths["all on"] = transformer(plane, predictor, folder / "detector", sink.url)
+    paths["collector down"] = transformer(plane, predictor, folder / "detector", f"http://127.0.0.1:{free_port()}")
+    paths["detector failing"] = transformer(plane, predictor, folder / "blind", sink.url)
+    paths["log full"] = full = transformer(plane, predictor, folder / "detector", stuck.url)
     until(lambda: _fill(full), "the log to be full", within=120)
-    return paths, ready_seconds
+    return paths
 
 
-def _peer(plane: Plane, kind: str, predictor: Served | None = None) -> Served:
+def peer(plane: Plane, kind: str, predictor: Served | None = None) -> Served:
+    """Start what else can stand there, or the predictor itself; see `tests.support.servingpeers`."""
     port = free_port()
     before = [predictor.url.removeprefix("http://")] if predictor is not None else []
     ready = f"/v1/models/{MODEL}"
     return plane.start("tests.support.servingpeers", [kind, str(port), *before], ready, port)
 
 
-def _transformer(plane: Plane, predictor: Served, detector: Path, collector: str) -> Served:
+def transformer(plane: Plane, predictor: Served, detector: Path, collector: str) -> Served:
+    """Start ours."""
     environment = {
         contract.ENV_MODEL_DEPLOYMENT: MODEL,
         contract.ENV_PROTOCOL: "v1",
@@ -150,15 +148,11 @@ def _transformer(plane: Plane, predictor: Served, detector: Path, collector: str
 
 
 def _fill(served: Served) -> bool:
-    measure(served.url + PATH, _body(32), clients=8, seconds=2.0)
+    measure(served.url + PATH, body(32), clients=8, seconds=2.0)
     return served.metric(contract.METRIC_LOG_DROPPED) > 0
 
 
-def _processor_seconds(served: Served) -> float:
+def processor_seconds(served: Served) -> float:
+    """Return the seconds of a processor that the process has taken."""
     fields = Path(f"/proc/{served.process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100.0
-
-
-def _resident_mb(served: Served) -> float:
-    status = Path(f"/proc/{served.process.pid}/status").read_text()
-    return float(status.partition("VmHWM:")[2].split()[0]) / 1024.0

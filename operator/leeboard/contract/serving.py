@@ -101,6 +101,10 @@ class PredictionBatch(Document):
     """When the request arrived, seconds since the epoch."""
     features: dict[str, list[Any]]
     """Input columns by name."""
+    columns: Annotated[list[str], Field(max_length=10_000)] | None = None
+    """Names of the input columns, where the rows come as `instances`."""
+    instances: list[list[Any]] | None = None
+    """Input rows, each in the order of `columns`; then `features` is empty."""
     predictions: list[Any]
     """Answers; null for a refused row."""
     probabilities: list[list[float]] | None = None

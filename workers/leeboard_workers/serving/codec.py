@@ -5,9 +5,11 @@ v2: one tensor per column, of shape [n], [n, 1] or, for columns of lists, [n, â€
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from leeboard_workers.data.encoding.rowlists import RowLists
 
 MAX_ROWS = 10_000
 MAX_COLUMNS = 10_000
@@ -28,7 +30,7 @@ class BadRequestError(ValueError):
 class Rows:
     """The rows of a request, by column; all columns are equally long."""
 
-    columns: dict[str, list[Any]]
+    columns: Mapping[str, list[Any]]
     count: int
     named: bool = True
     """False: the request's one column holds whole rows, as lists or bare values, and the model names no inputs."""
@@ -61,7 +63,7 @@ def decode_v1(document: Any, inputs: Sequence[str]) -> Rows:
         for row, instance in enumerate(instances):
             if not isinstance(instance, list) or len(instance) != len(inputs):
                 raise BadRequestError(f"instances[{row}] must hold {len(inputs)} values: {', '.join(inputs[:20])}")
-        return Rows(_columns(inputs, instances), len(instances))
+        return Rows(RowLists(inputs, instances), len(instances))
     if len(inputs) == 1:
         return Rows({inputs[0]: instances}, len(instances))
     return Rows({_UNNAMED: instances}, len(instances), named=False)
@@ -91,7 +93,7 @@ def decode_v2(document: Any, inputs: Sequence[str]) -> Rows:
     if whole_rows and len(inputs) > 1:
         if len(cells[0]) != len(inputs):
             raise BadRequestError(f"inputs[0] {first!r} must have {len(inputs)} columns: {', '.join(inputs[:20])}")
-        return Rows(_columns(inputs, cells), rows)
+        return Rows(RowLists(inputs, cells), rows)
     return Rows(columns, rows, named=not whole_rows)
 
 
@@ -127,10 +129,6 @@ def nested(data: Sequence[Any], shape: Sequence[int]) -> list[Any]:
     return [nested(data[at * width : (at + 1) * width], shape[1:]) for at in range(shape[0])]
 
 
-def _columns(names: Sequence[str], rows: list[list[Any]]) -> dict[str, list[Any]]:
-    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
-
-
 def _check_count(rows: int) -> None:
     if not 0 < rows <= MAX_ROWS:
         raise BadRequestError(f"a request must hold 1 to {MAX_ROWS} rows, not {rows}")
@@ -148,6 +146,9 @@ def _from_mappings(instances: list[Any]) -> Rows:
         raise BadRequestError(
             f"{len(instances)} instances of together {len(names)} columns are more than {MAX_CELLS} cells: send fewer"
         )
+    order = tuple(names)
+    if all(tuple(instance) == order for instance in instances):
+        return Rows(RowLists(order, [list(instance.values()) for instance in instances]), len(instances))
     return Rows({name: [instance.get(name) for instance in instances] for name in names}, len(instances))
 
 

@@ -28,7 +28,7 @@ from leeboard.contract.serving import (
     V2_PROBABILITIES_TENSOR,
 )
 from leeboard_workers.ood.outputs import Outputs, classes_of, estimator_of, outputs_of
-from leeboard_workers.serving.asgi import host
+from leeboard_workers.serving.asgi import host, settle
 from leeboard_workers.serving.codec import BadRequestError, Rows, decode_v1, decode_v2
 from leeboard_workers.serving.signature import Signature
 
@@ -182,6 +182,7 @@ def main() -> None:
     server = _Server(http_port=options.http_port, enable_grpc=False, enable_latency_logging=False)
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # a line per request costs more than the request
     logging.getLogger("kserve").setLevel(logging.WARNING)
+    settle()
     server.start([model])
 
 

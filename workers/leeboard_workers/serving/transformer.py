@@ -10,6 +10,7 @@ Under Reject rows are scored first, so that a refused row never reaches the mode
 
 import asyncio
 import contextlib
+import functools
 import os
 import sys
 import time
@@ -119,7 +120,9 @@ class Transformer:
             if protocol == "v2" and not request.header(contract.HEADER_REQUEST_ID):
                 request_id = _usable_id(document.get("id") if isinstance(document, dict) else None) or request_id
             rows = _DECODERS[protocol](document, self._predictor.inputs)
-            exchange = Exchange(protocol, rows, request_id, arrived, integers=self._predictor.integers)
+            exchange = Exchange(
+                protocol, rows, request_id, arrived, integers=self._predictor.integers, body=request.body
+            )
             response = await self._exchange(exchange, request)
         except orjson.JSONDecodeError as error:
             response = Response.error(f"the body is no JSON: {error}", HTTPStatus.BAD_REQUEST)
@@ -134,7 +137,7 @@ class Transformer:
         seconds = time.perf_counter() - began
         named = self._named(response, request_id)
         if _counts(request):
-            named.afterwards = lambda: self._recorder.record(exchange, named.status, seconds)
+            named.afterwards = functools.partial(self._recorder.record, exchange, named.status, seconds)
         return named
 
     async def _exchange(self, exchange: Exchange, request: Request) -> Response:

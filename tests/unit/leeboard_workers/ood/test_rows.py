@@ -10,6 +10,7 @@ import pytest
 
 from leeboard.api.outofdistribution import Detector
 from leeboard.sandbox.flights import FEATURES, LABEL, NUMERIC, load
+from leeboard_workers.data.encoding import RowLists
 from leeboard_workers.data.encoding.arrow import as_columns, fit_encoder
 from leeboard_workers.data.encoding.numbers import FARTHEST
 from leeboard_workers.ood.fitted import FittedDetector, Scores
@@ -156,6 +157,22 @@ def test_readings_that_bring_new_values_each_day_are_no_closed_set(january: pd.D
     encoder = fit_encoder(pa.table({name: january[name].to_numpy() for name in NUMERIC}))
     closed = {column.name for column in encoder.columns if len(column.known)}
     assert closed == {"hour", "weekday", "distance", "wind_speed", "precipitation", "visibility"}
+
+
+@pytest.mark.parametrize("spoilt", [{}, {"distance": None, "wind_speed": 1e9}, {"distance": "wet"}])
+def test_rows_that_come_as_lists_score_as_their_columns_do(january: pd.DataFrame, spoilt: dict[str, Any]) -> None:
+    rows = january[list(NUMERIC)]
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    detector = fit_on_rows(Wish(Detector(mahalanobis={}), 0.95, seed=0, provenance={}), table, None)
+    cells = [[None if pd.isna(cell) else cell for cell in row] for row in rows.head(50).to_numpy().tolist()]
+    for name, cell in spoilt.items():
+        cells[7][NUMERIC.index(name)] = cell
+    lists = RowLists(NUMERIC, cells)
+    assert (lists.numbers is None) == ("wet" in spoilt.values())
+    by_list, by_column = detector.score_rows(lists), detector.score_rows(dict(lists))
+    np.testing.assert_array_equal(by_list.scores, by_column.scores)
+    assert by_list.features == by_column.features
+    assert detector.score_rows(RowLists(NUMERIC[::-1], [row[::-1] for row in cells])).features == by_list.features
 
 
 def test_many_rows_are_encoded_as_one_by_one(january: pd.DataFrame) -> None:

@@ -4,8 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
-from leeboard_workers.serving.asgi import Held, Request, Response, asgi, host
+from leeboard_workers.serving.asgi import Held, HttpProtocol, Request, Response, asgi, host
 
 
 def test_a_server_listens_on_all_addresses_unless_it_is_told_one(monkeypatch: pytest.MonkeyPatch):
@@ -36,6 +38,34 @@ class Slow:
 
     def too_large(self, request: Request) -> Response:
         return Response.error(request.path, 413)
+
+
+class Client(asyncio.Protocol):
+    """Keeps what comes, as it comes."""
+
+    def __init__(self) -> None:
+        self.came: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def data_received(self, data: bytes) -> None:
+        self.came.put_nowait(data)
+
+
+async def test_head_and_body_of_an_answer_come_at_once() -> None:
+    application = Slow()
+    application.let.set()
+    config = uvicorn.Config(asgi(application), log_config=None)
+    config.load()
+    loop, state = asyncio.get_running_loop(), ServerState()
+    server = await loop.create_server(lambda: HttpProtocol(config, state, {}), "127.0.0.1", 0)
+    async with server:
+        transport, client = await loop.create_connection(Client, *server.sockets[0].getsockname())
+        for _ in range(20):
+            transport.write(b"POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc")
+            head, _, body = (await client.came.get()).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert body == b"3"
+        transport.write(b"POST / HTTP/1.1\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc")
+        assert (await client.came.get()).endswith(b"\r\n\r\n3")
 
 
 async def test_more_bodies_than_memory_is_meant_for_are_told_to_come_again() -> None:

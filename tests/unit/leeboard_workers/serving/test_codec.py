@@ -1,7 +1,9 @@
 from typing import Any
 
+import numpy as np
 import pytest
 
+from leeboard_workers.data.encoding import RowLists
 from leeboard_workers.serving.codec import BadRequestError, Rows, decode_v1, decode_v2, encode_v1, encode_v2
 
 NAMED = Rows({"a": [1, None], "b": ["x", "y"]}, 2)
@@ -10,6 +12,7 @@ NAMED = Rows({"a": [1, None], "b": ["x", "y"]}, 2)
 def test_v1_takes_objects_lists_and_bare_values() -> None:
     assert decode_v1({"instances": [{"a": 1, "b": "x"}, {"b": "y"}]}, ()) == NAMED
     assert decode_v1({"instances": [[1, "x"], [None, "y"]]}, ("a", "b")) == NAMED
+    assert decode_v1({"instances": [{"b": "x", "a": 1}, {"b": "y", "a": None}]}, ()) == NAMED
     assert decode_v1({"instances": [1, 2]}, ("a",)) == Rows({"a": [1, 2]}, 2)
     assert decode_v1({"instances": [[1], [2]]}, ()) == Rows({"input-0": [[1], [2]]}, 2, named=False)
 
@@ -38,6 +41,14 @@ def test_datatypes_are_the_models_or_follow_the_values() -> None:
     kinds = {tensor["name"]: tensor["datatype"] for tensor in encode_v2(NAMED, {"a": "INT64"})["inputs"]}
     assert kinds == {"a": "INT64", "b": "BYTES"}
     assert encode_v2(Rows({"c": [True]}, 1), {})["inputs"][0]["datatype"] == "BOOL"
+
+
+def test_rows_as_lists_are_numbers_at_once_unless_a_cell_is_none() -> None:
+    numbers = RowLists(("a", "b"), [[1, None], [True, 2.5]]).numbers
+    assert numbers is not None
+    np.testing.assert_array_equal(numbers, [[1.0, 1.0], [np.nan, 2.5]])
+    for cell in ("x", {}, [1], [1, 2], 10**400):
+        assert RowLists(("a",), [[cell], [cell]]).numbers is None
 
 
 def test_only_keeps_the_rows_that_are_named() -> None:

@@ -9,12 +9,14 @@ import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from leeboard.contract.serving import ChangedColumns
+from leeboard_workers.data.encoding import RowLists
 from leeboard_workers.serving.asgi import Request
 from leeboard_workers.serving.codec import BadRequestError, Rows, decode_v1, decode_v2, encode_v1, encode_v2
+from leeboard_workers.serving.exchange import as_sent
 from leeboard_workers.serving.options import Identity, Options
 from leeboard_workers.serving.privacy import Privacy
 from leeboard_workers.serving.transformer import Transformer
@@ -51,6 +53,30 @@ def tensor(**changes: Any) -> dict[str, Any]:
 @given(document=ONE, inputs=INPUTS)
 def test_v1_is_rows_or_a_sentence(document: Any, inputs: tuple[str, ...]) -> None:
     _decoded(decode_v1, document, inputs)
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.none()
+TABLES = st.integers(1, 3).flatmap(
+    lambda width: st.lists(st.lists(NUMBERS | VALUES, min_size=width, max_size=width), min_size=1, max_size=4)
+)
+SPACES = st.sampled_from(["", " ", "\n\t"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows=TABLES, before=st.sampled_from(["", '"instances": [[1]],']), space=SPACES)
+@example(rows=[[[[1.0]]]], before="", space="")
+@example(rows=[["3", ":"], ["}", "]"]], before="", space=" ")
+def test_rows_are_logged_as_they_were_sent_or_written_anew(rows: list[Any], before: str, space: str) -> None:
+    width = len(rows[0])
+    body = f'{space}{{{before}"instances"{space}:{space}{json.dumps(rows)}{space}}}{space}'.encode()
+    try:
+        given = orjson.loads(body)["instances"]
+    except orjson.JSONDecodeError:
+        return
+    text = as_sent(body, RowLists([str(at) for at in range(width)], given))
+    assert text is None or orjson.loads(orjson.dumps(text)) == given
+    if not before and all(cell is None or isinstance(cell, int | float) for row in given for cell in row):
+        assert text is not None
 
 
 @settings(max_examples=100, deadline=None)

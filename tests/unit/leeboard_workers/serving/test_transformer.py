@@ -1,3 +1,4 @@
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,6 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from leeboard.contract.serving import METRIC_LOG_DROPPED, ChangedColumns
 from leeboard_workers.serving.asgi import Request
+from leeboard_workers.serving.exchange import Exchange
 from leeboard_workers.serving.options import Identity, Options
 from leeboard_workers.serving.privacy import Privacy
 from leeboard_workers.serving.transformer import Transformer
@@ -84,6 +86,20 @@ async def test_rows_without_probabilities_are_logged() -> None:
     async with before(played) as transformer:
         assert await infer(transformer) == 200
     assert [batch["probabilities"] for batch in played.logged] == [[[], []]]
+
+
+async def test_what_a_request_held_is_let_go_with_its_answer() -> None:
+    played = Played([{"name": "predict", "shape": [2], "datatype": "FP64", "data": [1, 2]}])
+    async with before(played) as transformer:
+        assert await infer(transformer) == 200
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                assert await infer(transformer) == 200
+            assert not [held for held in gc.get_objects() if isinstance(held, Exchange)]
+        finally:
+            gc.enable()
 
 
 async def test_a_predictor_that_falters_after_its_start_leaves_the_transformer_ready() -> None:

@@ -106,9 +106,9 @@ class NumericBlock:
         known = [self._scaled(at, columns[at].known) for at in self._closed]
         self._known = np.concatenate([[-1.0], *known, [np.inf]])
 
-    def encode(self, cells: Sequence[Any], rows: int) -> tuple[Numbers, NDArray[np.bool_], NDArray[np.bool_]]:
+    def encode(self, cells: Sequence[Any] | Numbers, rows: int) -> tuple[Numbers, NDArray[np.bool_], NDArray[np.bool_]]:
         """Return normal scores, which cells are missing, and which raise an alarm: each of shape (columns, rows)."""
-        values = as_block(cells, rows)
+        values = cells if isinstance(cells, np.ndarray) else as_block(cells, rows)
         with np.errstate(invalid="ignore", over="ignore"):
             values = (values - self._low) / self._unit
             inside = np.maximum(np.minimum(values, self._top), 0.0)

@@ -162,8 +162,9 @@ class Collector:
         documents, refused, refused_at = [], [], []
         for at, document in enumerate(given):
             try:
-                self._authorize(request, checked_batch(document).namespace)
-                documents.append(document)
+                checked = checked_batch(document)
+                self._authorize(request, checked["namespace"])
+                documents.append(checked)
             except RefusedError as error:
                 refused.append(error)
                 refused_at.append(at)

@@ -123,7 +123,7 @@ def _request_half(document: Any) -> Document:
         rows = (decode_v2 if isinstance(document, dict) and "inputs" in document else decode_v1)(document, ())
     except BadRequestError as error:
         raise RefusedError(f"the request cannot be read: {error}", HTTPStatus.UNPROCESSABLE_ENTITY) from error
-    return {"half": "request", "count": rows.count, "features": rows.columns}
+    return {"half": "request", "count": rows.count, "features": dict(rows.columns)}
 
 
 def _answer_half(document: Any) -> Document:

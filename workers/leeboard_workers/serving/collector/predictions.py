@@ -14,8 +14,8 @@ _LONGEST_NAME = 253
 _LONGEST_FEATURE = 256
 
 
-def checked_batch(document: Any) -> PredictionBatch:
-    """Return a batch.
+def checked_batch(document: Any) -> dict[str, Any]:
+    """Return the document of a batch whose inputs stand in `features`, by column, as they are kept.
 
     Raises:
         RefusedError: it is none, or is larger than a batch may be; the sentence names the field.
@@ -31,13 +31,26 @@ def checked_batch(document: Any) -> PredictionBatch:
     rows = len(batch.predictions)
     if not 0 < rows <= MAX_ROWS:
         raise RefusedError(f"a batch must hold 1 to {MAX_ROWS} rows, not {rows}")
-    if len(batch.features) > MAX_FEATURES:
-        raise RefusedError(f"a batch must hold at most {MAX_FEATURES} features, not {len(batch.features)}")
-    for name in batch.features:
+    features = batch.features if batch.instances is None else _by_column(batch.columns or [], batch.instances, rows)
+    if len(features) > MAX_FEATURES:
+        raise RefusedError(f"a batch must hold at most {MAX_FEATURES} features, not {len(features)}")
+    for name in features:
         check_length(f"the name of the feature {name[:40]!r}", name, _LONGEST_FEATURE)
-    columns = {f"features.{name}": cells for name, cells in batch.features.items()}
-    others = {"probabilities": batch.probabilities, "oodScores": batch.ood_scores, "ood": batch.ood}
-    for name, cells in (columns | others).items():
+    columns = {f"features.{name}": cells for name, cells in features.items()}
+    beside = {"probabilities": batch.probabilities, "oodScores": batch.ood_scores, "ood": batch.ood}
+    for name, cells in (columns | beside).items():
         if cells is not None and len(cells) != rows:
             raise RefusedError(f"{name} holds {len(cells)} values for {rows} rows")
-    return batch
+    others = {member: value for member, value in document.items() if member not in {"columns", "instances"}}
+    return others | {"features": features}
+
+
+def _by_column(names: list[str], instances: list[list[Any]], rows: int) -> dict[str, list[Any]]:
+    if len(instances) != rows:
+        raise RefusedError(f"instances holds {len(instances)} rows for {rows} predictions")
+    if len(set(names)) != len(names):
+        raise RefusedError("columns names one column twice")
+    for row, cells in enumerate(instances):
+        if len(cells) != len(names):
+            raise RefusedError(f"instances.{row} holds {len(cells)} values for {len(names)} columns")
+    return dict(zip(names, map(list, zip(*instances, strict=True)), strict=True))

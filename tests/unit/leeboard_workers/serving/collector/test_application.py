@@ -20,6 +20,30 @@ BATCH = {
 }
 
 
+async def test_inputs_are_taken_by_row_as_by_column(tmp_path: Path) -> None:
+    collector = Collector(Options(root=str(tmp_path / "root"), journal=tmp_path / "journal", flush_seconds=3600))
+    await collector.start()
+    cells = [[1.5, "a", None], [2, "b", [3, 4]]]
+    by_row = BATCH | {"features": {}, "columns": ["x", "y", "z"], "instances": cells}
+    by_column = BATCH | {"requestId": "r2", "features": {"x": [1.5, 2], "y": ["a", "b"], "z": [None, [3, 4]]}}
+    wrong = [by_row | {"columns": ["x", "x", "y"]}, by_row | {"instances": cells[:1]}, by_row | {"columns": ["x", "y"]}]
+    body = orjson.dumps([by_row, by_column, *wrong])
+    told = orjson.loads((await collector.answer(Request("POST", "/v1/predictions", {}, body))).body)
+    assert told["accepted"] == 2
+    assert told["errors"] == [
+        "columns names one column twice",
+        "instances holds 1 rows for 2 predictions",
+        "instances.0 holds 3 values for 2 columns",
+    ]
+    await collector.stop()
+    rows = DeltaTable(str(tmp_path / "root/air/flights/predictions")).to_pyarrow_table()
+    rows = rows.select(["request_id", "row", "x_x", "x_y", "x_z"]).sort_by(
+        [("request_id", "ascending"), ("row", "ascending")]
+    )
+    assert rows.slice(0, 2).drop(["request_id"]).equals(rows.slice(2).drop(["request_id"]))
+    assert rows["x_x"].to_pylist() == [1.5, 2.0, 1.5, 2.0]
+
+
 async def test_rows_of_the_last_run_are_told_at_once_and_carried_later(tmp_path: Path) -> None:
     left = Journal(tmp_path / "journal", 10_000)
     await left.append(orjson.dumps({"kind": "predictions", "time": BATCH["time"], "documents": [BATCH]}))
