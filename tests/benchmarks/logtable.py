@@ -65,4 +65,4 @@ def _read(folder: Path) -> int:
     arms = [LiveArm(arm="arm", version="1", from_time="2026-01-01T00:00:00Z")]
     window = Window(_START + timedelta(days=5), _START + timedelta(days=6))
     log = LogTables(predictions=str(folder / "predictions"), labels=str(folder / "labels"))
-    return read_predictions(log, arms, window).total_rows
+    return read_predictions(log, arms, [window]).total_rows

@@ -37,7 +37,7 @@ class World:
         state = contract.TableState.model_validate(self.collector.get(f"/v1/tables/{NAMESPACE}/{MODEL}").json())
         tables = LogTables(predictions=state.predictions, labels=state.labels)
         live = LiveArm(arm=arm, version="3", from_time="2020-01-01T00:00:00Z")
-        return read_predictions(tables, [live], Window())
+        return read_predictions(tables, [live], [Window()])
 
 
 @pytest.fixture(scope="module")

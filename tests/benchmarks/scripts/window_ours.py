@@ -22,7 +22,7 @@ def prepare(folder: str, max_rows: int):
 
     def work() -> dict[str, float]:
         began = time.perf_counter()
-        chosen = choose_predictions(f"{folder}/log", [ARM], Window(), max_rows=max_rows)
+        chosen = choose_predictions(f"{folder}/log", [ARM], [Window()], max_rows=max_rows)
         between, peak = time.perf_counter(), peak_mb()
         report = compare(reference, chosen.features)
         ended = time.perf_counter()

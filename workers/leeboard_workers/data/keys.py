@@ -48,6 +48,14 @@ def hashes_of_places(start: int, end: int, seed: int) -> Hashes:
     return found
 
 
+def found_among(hashes: Hashes, known: Hashes) -> npt.NDArray[np.bool_]:
+    """Return which hashes are known; the known ones ascend."""
+    if not known.size:
+        return np.zeros(hashes.size, bool)
+    nearest = known[np.minimum(np.searchsorted(known, hashes), known.size - 1)]
+    return np.equal(nearest, hashes)
+
+
 @dataclass(frozen=True)
 class Sample:
     """Which rows were chosen."""

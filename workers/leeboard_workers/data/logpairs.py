@@ -14,15 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from leeboard.contract.jobs import LiveArm
-from leeboard_workers.data.keys import Hashes, Places, Sample, SmallestHashes, hashes_of
+from leeboard_workers.data.keys import Hashes, Places, Sample, SmallestHashes, found_among, hashes_of
+from leeboard_workers.data.loglabels import PAIR_KEY
 from leeboard_workers.data.logwindow import KEY, LogFiles
 from leeboard_workers.data.windows import Window
-
-_PAIR_KEY = ("request_id", "row")
 
 
 @dataclass(frozen=True)
@@ -53,11 +51,11 @@ def choose_pairs(
         max_rows: More rows of the candidate are sampled.
         seed: Seed of the sample.
     """
-    smallest, files = SmallestHashes(max_rows), LogFiles.of(uri, [candidate], Window())
+    smallest, files = SmallestHashes(max_rows), LogFiles.of(uri, [candidate], [Window()])
     for keys, places in files.read_keys():
-        smallest.add(hashes_of(keys, _PAIR_KEY, seed), places)
+        smallest.add(hashes_of(keys, PAIR_KEY, seed), places)
     sample = smallest.sample()
-    others = LogFiles.of(uri, [stable], Window())
+    others = LogFiles.of(uri, [stable], [Window()])
     places, only = _partners(others, sample, seed)
     share = 1.0 if sample.whole else sample.places.size / sample.total
     return LoggedPairs(_read(others, places, columns), _read(files, sample.places, columns), only, share)
@@ -69,21 +67,14 @@ def _partners(files: LogFiles, sample: Sample, seed: int) -> tuple[Places, int]:
     at: list[Places] = [np.empty(0, np.int64)]
     only = 0
     for keys, places in files.read_keys():
-        hashes = hashes_of(keys, _PAIR_KEY, seed)
-        shared = _among(hashes, sample.hashes)
+        hashes = hashes_of(keys, PAIR_KEY, seed)
+        shared = found_among(hashes, sample.hashes)
         within = hashes.size if sample.whole else int((hashes <= sample.hashes[-1]).sum())
         only += within - int(shared.sum())
         found.append(hashes[shared])
         at.append(places[shared])
     _, first = np.unique(np.concatenate(found), return_index=True)
     return np.sort(np.concatenate(at)[first]), only
-
-
-def _among(hashes: Hashes, known: Hashes) -> npt.NDArray[np.bool_]:
-    if not known.size:
-        return np.zeros(hashes.size, bool)
-    nearest = known[np.minimum(np.searchsorted(known, hashes), known.size - 1)]
-    return np.equal(nearest, hashes)
 
 
 def _read(files: LogFiles, places: Places, columns: Sequence[str]) -> pa.Table:

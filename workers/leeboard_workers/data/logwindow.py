@@ -1,7 +1,7 @@
-"""Chooses the rows of a window of the prediction log by reading their keys alone.
+"""Chooses the rows of windows of the prediction log by reading their keys alone.
 
-What the arms answered in the window counts, each key once; of more rows than asked for, a uniform sample by the hash of
-the key. In memory are one piece of a file, and a few dozen bytes for each chosen row.
+What the arms answered in the windows counts, each key once; of more rows than asked for, a uniform sample by the hash
+of the key. In memory are one piece of a file, and a few dozen bytes for each chosen row.
 """
 
 from collections.abc import Iterator, Sequence
@@ -54,20 +54,20 @@ class LogWindow:
 
 
 def choose_predictions(
-    uri: str, arms: Sequence[LiveArm], window: Window, *, max_rows: int | None = None, seed: int = 0
+    uri: str, arms: Sequence[LiveArm], windows: Sequence[Window], *, max_rows: int | None = None, seed: int = 0
 ) -> LogWindow:
-    """Choose what the arms answered in the window, each arm only while it was live.
+    """Choose what the arms answered in some windows, each arm only while it was live.
 
     A table that does not exist yet counts as empty.
 
     Args:
         uri: The log's first table of predictions.
         arms: Arms whose rows count.
-        window: By the time of the request.
+        windows: By the time of the request.
         max_rows: More rows are sampled.
         seed: Seed of the sample.
     """
-    files = LogFiles.of(uri, arms, window)
+    files = LogFiles.of(uri, arms, windows)
     smallest = SmallestHashes(max_rows or _ALL)
     for keys, places in files.read_keys():
         smallest.add(hashes_of(keys, KEY, seed), places)
@@ -85,12 +85,13 @@ class LogFiles:
     versions: dict[str, int]
     """Delta versions, by the table's URI."""
     spans: Sequence[tuple[str, Window]]
-    """When each arm was live in the window."""
+    """When each arm was live in the windows."""
 
     @classmethod
-    def of(cls, uri: str, arms: Sequence[LiveArm], window: Window) -> Self:
+    def of(cls, uri: str, arms: Sequence[LiveArm], windows: Sequence[Window]) -> Self:
         """Find the files; of them only descriptions are read. Arguments as in `choose_predictions`."""
-        spans = [(arm.arm, Window.between(arm.from_time, arm.to_time).overlap(window)) for arm in arms]
+        lives = [(arm.arm, Window.between(arm.from_time, arm.to_time)) for arm in arms]
+        spans = [(arm, life.overlap(window)) for arm, life in lives for window in windows]
         spans = [(arm, span) for arm, span in spans if not span.empty]
         pieces, tables, versions = [], [], {}
         for address, epoch in epochs(uri):

@@ -1,4 +1,4 @@
-"""Reads the prediction log: rows of a window and its arms, with their labels.
+"""Reads the prediction log: rows of windows and their arms, with their labels.
 
 A ModelDeployment's log is a Delta table of predictions and one of labels (`leeboard.contract.serving`). When columns
 came that could not be united with the table's, the collector opened a further table beside it, an *epoch*, whose name
@@ -14,23 +14,13 @@ import pyarrow as pa
 from leeboard.contract.jobs import LiveArm, LogTables
 from leeboard.contract.serving import FEATURE_PREFIX
 from leeboard_workers.data.columns import feature_columns
-from leeboard_workers.data.datasets import sample_rows
-from leeboard_workers.data.epochs import epochs
-from leeboard_workers.data.logwindow import KEY, choose_predictions
-from leeboard_workers.data.uniting import united_tables
+from leeboard_workers.data.keys import SmallestHashes, found_among, hashes_of
+from leeboard_workers.data.loglabels import MAX_LABELS, PAIR_KEY, LabelFiles
+from leeboard_workers.data.logwindow import KEY, LogFiles, choose_predictions
+from leeboard_workers.data.stored import StoredRows
 from leeboard_workers.data.windows import Window
 
 _TIME = pa.timestamp("us", "UTC")
-_LABEL_SCHEMA = pa.schema(
-    [
-        ("request_id", pa.string()),
-        ("row", pa.int64()),
-        ("label", pa.float64()),
-        ("reward", pa.float64()),
-        ("time", _TIME),
-        ("ingest_time", _TIME),
-    ]
-)
 _PREDICTION_SCHEMA = pa.schema(
     [
         ("request_id", pa.string()),
@@ -76,25 +66,22 @@ def features_of(rows: pa.Table) -> pa.Table:
 
 
 def read_predictions(
-    log: LogTables, arms: Sequence[LiveArm], window: Window, *, max_rows: int | None = None, seed: int = 0
+    log: LogTables, arms: Sequence[LiveArm], windows: Sequence[Window], *, max_rows: int | None = None, seed: int = 0
 ) -> LogRows:
-    """Read what the arms answered in the window, each arm only while it was live.
+    """Read what the arms answered in some windows, each arm only while it was live.
 
     A table that does not exist yet counts as empty.
 
     Args:
         log: Where the tables lie.
         arms: Arms whose rows count.
-        window: By the time of the request.
+        windows: By the time of the request.
         max_rows: More rows are sampled by the seed.
         seed: Seed of the sample.
     """
-    chosen = choose_predictions(log.predictions, arms, window, max_rows=max_rows, seed=seed)
-    names = chosen.rows.names
-    table = chosen.rows.table(names) if names else _PREDICTION_SCHEMA.empty_table()
-    rows = table.sort_by([("time", "ascending"), *((name, "ascending") for name in KEY)])
+    chosen = choose_predictions(log.predictions, arms, windows, max_rows=max_rows, seed=seed)
     return LogRows(
-        table=rows,
+        table=_in_time(_whole(chosen.rows)),
         total_rows=chosen.rows.total_rows,
         data_versions=chosen.data_versions,
         doubled_rows=chosen.doubled_rows,
@@ -102,54 +89,45 @@ def read_predictions(
 
 
 def read_labelled(
-    log: LogTables, arms: Sequence[LiveArm], window: Window, *, max_rows: int | None = None, seed: int = 0
+    log: LogTables, arms: Sequence[LiveArm], windows: Sequence[Window], *, max_rows: int, seed: int = 0
 ) -> LogRows:
-    """Read the rows of `read_predictions` whose outcome is known; of several labels the newest ingested counts."""
-    predictions = read_predictions(log, arms, window)
-    labels, versions = _labels(log.labels)
-    joined = _joined(predictions.table, labels)
-    sampled = joined if max_rows is None else sample_rows(joined, max_rows, seed)
+    """Read the rows of `read_predictions` whose outcome is known; of several labels the newest ingested counts.
+
+    Labels are looked at as far as `MAX_LABELS` goes; of more labels a uniform sample of the rows is taken by them, and
+    the numbers of rows are estimates.
+    """
+    labels = LabelFiles.of(log.labels, windows)
+    known = labels.sample(MAX_LABELS, seed)
+    files = LogFiles.of(log.predictions, arms, windows)
+    everyone, labelled = SmallestHashes(max_rows), SmallestHashes(max_rows)
+    for keys, places in files.read_keys():
+        hashes, own = hashes_of(keys, PAIR_KEY, seed), hashes_of(keys, KEY, seed)
+        everyone.add(own, places)
+        there = found_among(hashes, known.hashes)
+        labelled.add(own[there], places[there])
+    rows, found = everyone.sample(), labelled.sample()
+    table = _whole(files.everything.taken(found.places))
+    pairs, position = np.unique(hashes_of(table, PAIR_KEY, seed), return_inverse=True)
+    told = labels.table(labels.newest(pairs, seed)[position])
+    for name in told.column_names:
+        table = table.append_column(name, told[name])
+    total = found.total if known.whole else min(round(found.total * known.total / known.hashes.size), rows.total)
     return LogRows(
-        table=sampled,
-        total_rows=joined.num_rows,
-        data_versions=predictions.data_versions | versions,
-        unlabelled_rows=predictions.total_rows - joined.num_rows,
+        table=_in_time(table),
+        total_rows=total,
+        data_versions=files.versions | labels.versions,
+        unlabelled_rows=rows.total - total,
     )
 
 
 def count_labels(log: LogTables) -> int:
-    """Return how many distinct rows have a label."""
-    return int(_labels(log.labels)[0].num_rows)
+    """Return how many distinct rows have a label; beyond `MAX_LABELS` it is an estimate."""
+    return LabelFiles.of(log.labels).sample(MAX_LABELS, 0).total
 
 
-def _labels(uri: str) -> tuple[pa.Table, dict[str, int]]:
-    found = epochs(uri)
-    tables = [table.to_pyarrow_dataset().to_table() for _, table in found]
-    labels = united_tables(tables) if tables else _LABEL_SCHEMA.empty_table()
-    labels = _once(labels.sort_by([("ingest_time", "descending")]), ("request_id", "row"))
-    names = {"time": "label_time", "ingest_time": "label_ingest_time"}
-    labels = labels.rename_columns([names.get(name, name) for name in labels.column_names])
-    return labels, {address: table.version() for address, table in found}
+def _whole(rows: StoredRows) -> pa.Table:
+    return rows.table(rows.names) if rows.names else _PREDICTION_SCHEMA.empty_table()
 
 
-def _joined(rows: pa.Table, labels: pa.Table) -> pa.Table:
-    """Add the labels to the rows that have one, in the rows' order."""
-    keys = ["request_id", "row"]
-    left = rows.select(keys).append_column("at", pa.array(np.arange(rows.num_rows)))
-    right = labels.select(keys).append_column("label_at", pa.array(np.arange(labels.num_rows)))
-    pairs = left.join(right, keys, join_type="inner").sort_by("at")  # Arrow cannot join tables that hold lists
-    joined, found = rows.take(pairs["at"]), labels.drop_columns(keys).take(pairs["label_at"])
-    for name in found.column_names:
-        joined = joined.append_column(name, found[name])
-    return joined
-
-
-def _once(table: pa.Table, key: Sequence[str]) -> pa.Table:
-    """Keep the first row of each key."""
-    if table.num_rows == 0:
-        return table
-    numbered = table.select(list(key)).append_column("position", pa.array(np.arange(table.num_rows)))
-    first = numbered.group_by(list(key), use_threads=False).aggregate([("position", "min")])["position_min"]
-    if len(first) == table.num_rows:
-        return table
-    return table.take(pa.array(np.sort(first.to_numpy())))
+def _in_time(rows: pa.Table) -> pa.Table:
+    return rows.sort_by([("time", "ascending"), *((name, "ascending") for name in KEY)])

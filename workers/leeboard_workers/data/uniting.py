@@ -1,7 +1,5 @@
 """Unites columns of tables whose types differ: numbers become doubles, whatever still clashes becomes text."""
 
-from collections.abc import Sequence
-
 import pyarrow as pa
 
 
@@ -25,23 +23,3 @@ def united(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
         text = [None if cell is None else str(cell) for cell in column.to_pylist()]
         return pa.chunked_array([pa.array(text, pa.string())])
     return column.cast(kind)
-
-
-def united_tables(tables: Sequence[pa.Table]) -> pa.Table:
-    """Return the rows of all tables, each with the columns of all; at least one table."""
-    types: dict[str, pa.DataType] = {}
-    for table in tables:
-        for field in table.schema:
-            types[field.name] = common_type(types.get(field.name, field.type), field.type)
-    schema = pa.schema(list(types.items()))
-    return pa.concat_tables([_completed(table, schema) for table in tables])
-
-
-def _completed(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns = [
-        united(table[field.name], field.type)
-        if field.name in table.column_names
-        else pa.chunked_array([pa.nulls(table.num_rows, field.type)])
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)

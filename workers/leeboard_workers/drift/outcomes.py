@@ -71,24 +71,6 @@ def outcomes_of(
     return Outcomes(true_codes[keep], said_codes[keep], levels, kept, _kept_groups(groups, keep))
 
 
-def joined_outcomes(parts: Sequence[Outcomes]) -> Outcomes:
-    """Return the rows of several, which have the same classes; groups of different parts are different."""
-    first = parts[0]
-    probabilities = [part.probabilities for part in parts if part.probabilities is not None]
-    groups, offset = [], 0
-    for part in parts:
-        own = part.groups if part.groups is not None else np.arange(part.rows)
-        groups.append(own + offset)
-        offset += int(own.max(initial=-1)) + 1
-    return Outcomes(
-        np.concatenate([part.truth for part in parts]),
-        np.concatenate([part.answer for part in parts]),
-        first.classes,
-        np.concatenate(probabilities) if len(probabilities) == len(parts) else None,
-        np.concatenate(groups),
-    )
-
-
 def probabilities_of(column: pa.ChunkedArray | pa.Array, width: int) -> Floats | None:
     """Return a column of lists as rows by classes, NaN where a list is missing or of another length; none: no list."""
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -15,7 +15,7 @@ from leeboard.api.base import seconds
 from leeboard.api.shared import DatasetRef
 from leeboard.contract.documents import short_hash
 from leeboard.contract.jobs import DriftRequest
-from leeboard_workers.data.datasets import DatasetError, is_downloaded, pinned, read_dataset, sample_rows, times_of
+from leeboard_workers.data.datasets import DatasetError, is_downloaded, pinned, read_dataset, times_of
 from leeboard_workers.data.logwindow import LogWindow, choose_predictions
 from leeboard_workers.data.predictionlog import LogRows, features_of, read_labelled, read_predictions
 from leeboard_workers.data.rows import Rows, TableRows
@@ -23,7 +23,7 @@ from leeboard_workers.data.stored import StoredTable, all_rows, fingerprint
 from leeboard_workers.data.windows import Window
 from leeboard_workers.drift import reference as prepared
 from leeboard_workers.drift.cuts import NO_TIME, Instants
-from leeboard_workers.drift.outcomes import Outcomes, joined_outcomes, outcomes_of, probabilities_of
+from leeboard_workers.drift.outcomes import Outcomes, outcomes_of, probabilities_of
 from leeboard_workers.jobs.frame import Desk
 from leeboard_workers.jobs.models import LoadedModel, find_version, load, signature_inputs
 from leeboard_workers.jobs.references import MAX_STORED_VALUES, prepared_once
@@ -105,13 +105,13 @@ class Sides:
         """What all live arms answered in the window."""
         asked = self.request
         return choose_predictions(
-            asked.log.predictions, asked.arms, self.window, max_rows=asked.max_rows, seed=asked.seed
+            asked.log.predictions, asked.arms, [self.window], max_rows=asked.max_rows, seed=asked.seed
         )
 
     def labelled(self, label_delay: str) -> tuple[Window, LogRows]:
         """Return the window shifted back by the labels' delay, and what the stable version answered in it."""
         shifted = _back(self.window, label_delay)
-        return shifted, self._labelled(shifted)
+        return shifted, self._labelled([shifted])
 
     def outcomes_then(self, label_delay: str, classes: tuple[object, ...] | None) -> Outcomes | None:
         """Return answers of the stable version beside labels on the reference; none: it has no labels.
@@ -121,9 +121,8 @@ class Sides:
         """
         if self._earlier is None:
             return self.answered.outcomes(classes)
-        tables = [self._labelled(_back(span, label_delay)).table for span in self._earlier]
-        found = [logged_outcomes(table, classes) for table in tables if table.num_rows]
-        return joined_outcomes(found) if found else None
+        table = self._labelled([_back(span, label_delay) for span in self._earlier]).table
+        return logged_outcomes(table, classes) if table.num_rows else None
 
     @property
     def answers_then(self) -> pa.ChunkedArray:
@@ -155,10 +154,10 @@ class Sides:
         """Classes of the model, in the order of its probabilities; none: it answers numbers, or does not tell."""
         return _classes(getattr(self.model.model, "classes_", None))
 
-    def _labelled(self, window: Window) -> LogRows:
+    def _labelled(self, windows: Sequence[Window]) -> LogRows:
         asked = self.request
         stable = [arm for arm in asked.arms if arm.version == asked.version]
-        return read_labelled(asked.log, stable, window, max_rows=asked.max_rows, seed=asked.seed)
+        return read_labelled(asked.log, stable, windows, max_rows=asked.max_rows, seed=asked.seed)
 
     @property
     def _earlier(self) -> tuple[Window, ...] | None:
@@ -168,8 +167,8 @@ class Sides:
     @cached_property
     def _logged_reference(self) -> pa.Table:
         asked = self.request
-        found = [read_predictions(asked.log, asked.arms, window).table for window in self._earlier or ()]
-        return sample_rows(pa.concat_tables(found, promote_options="permissive"), asked.max_rows, asked.seed)
+        rows = read_predictions(asked.log, asked.arms, self._earlier or (), max_rows=asked.max_rows, seed=asked.seed)
+        return rows.table
 
     @cached_property
     def reference(self) -> ReferenceRows:

@@ -71,7 +71,7 @@ def _from_log(request: RetrainRequest) -> TrainingRows:
     window = Window.between(request.data_from_time, request.data_to_time)
     # Counted first: labels that arrive meanwhile are new to the next run.
     mark = count_labels(request.log)
-    rows = read_labelled(request.log, request.arms, window, max_rows=MAX_ROWS, seed=request.seed)
+    rows = read_labelled(request.log, request.arms, [window], max_rows=MAX_ROWS, seed=request.seed)
     features, table = rows.features, rows.table
     label, time = (_free(name, features.column_names) for name in ("label", "time"))
     known = labelled(
