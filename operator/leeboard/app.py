@@ -27,6 +27,7 @@ from leeboard.control.client import Client
 from leeboard.control.clock import SystemClock
 from leeboard.control.events import EventWriter
 from leeboard.control.kinds import OWN_KINDS, WATCHED, Kind
+from leeboard.control.listing import Manifest
 from leeboard.control.passes import Loop, one_pass
 from leeboard.control.queue import WorkQueue
 from leeboard.control.ref import Ref
@@ -35,7 +36,7 @@ from leeboard.control.relist import Relister
 from leeboard.control.served import missing_fields
 from leeboard.control.steps import Finished
 from leeboard.control.store import Store
-from leeboard.control.world import Manifest, World
+from leeboard.control.world import World
 from leeboard.services.arms import HttpArms
 from leeboard.services.collector import HttpCollector
 from leeboard.services.metrics import PrometheusMetrics

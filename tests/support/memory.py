@@ -13,10 +13,11 @@ from typing import Any
 from leeboard.api.errors import TransientError
 from leeboard.api.modeldeployment import RegistryWrite
 from leeboard.control.events import EventWriter
+from leeboard.control.listing import Listing, Manifest
 from leeboard.control.ref import Ref
 from leeboard.control.refusals import AlreadyExistsError, ConflictError
 from leeboard.control.store import Store
-from leeboard.control.world import Listing, Manifest, World
+from leeboard.control.world import World
 from leeboard.settings import Settings
 from leeboard.telemetry import Telemetry
 

@@ -21,7 +21,6 @@ class Document(BaseModel):
         populate_by_name=True,
         extra="ignore",
         frozen=True,
-        use_attribute_docstrings=True,
         protected_namespaces=(),
     )
 

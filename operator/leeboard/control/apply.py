@@ -8,6 +8,7 @@ from leeboard.contract.documents import short_hash
 from leeboard.control.children import is_being_deleted, owner_uid
 from leeboard.control.conditions import cut
 from leeboard.control.kinds import MANAGED_BY_LABEL, MANAGER
+from leeboard.control.listing import Manifest
 from leeboard.control.rayjobs import is_running
 from leeboard.control.ref import Ref
 from leeboard.control.refusals import AlreadyExistsError, ConflictError, RefusedError
@@ -24,7 +25,7 @@ from leeboard.control.steps import (
     StepFailure,
     WriteRegistry,
 )
-from leeboard.control.world import Manifest, World
+from leeboard.control.world import World
 
 ANNOTATION_APPLIED = "leeboard.dev/applied"
 """Hash of the manifest that was applied: what was taken out of it shows only here."""

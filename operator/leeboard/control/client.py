@@ -12,8 +12,8 @@ from kubernetes.aio.config import ConfigException, load_incluster_config, load_k
 
 from leeboard.api.errors import TransientError
 from leeboard.control.kinds import KINDS, MANAGER, Kind
+from leeboard.control.listing import Listing, Manifest
 from leeboard.control.refusals import AlreadyExistsError, ConflictError, GoneError, RefusedError
-from leeboard.control.world import Listing, Manifest
 from leeboard.telemetry import Telemetry
 
 _PAGE = 500

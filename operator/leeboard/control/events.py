@@ -9,8 +9,9 @@ from leeboard.api.errors import TransientError
 from leeboard.contract.documents import short_hash
 from leeboard.control.clock import Clock
 from leeboard.control.conditions import cut
+from leeboard.control.listing import Manifest
 from leeboard.control.refusals import AlreadyExistsError, ConflictError, RefusedError
-from leeboard.control.world import KubernetesClient, Manifest
+from leeboard.control.world import KubernetesClient
 
 _COOLDOWN = timedelta(hours=1)
 """As long as the API server keeps Events by default."""

@@ -8,10 +8,11 @@ from leeboard.control import gauges
 from leeboard.control.apply import apply
 from leeboard.control.children import is_being_deleted
 from leeboard.control.conditions import READY, RECONCILING, STALLED, Finding, false, merge, true
+from leeboard.control.listing import Manifest
 from leeboard.control.ref import Ref
 from leeboard.control.refusals import ConflictError, RefusedError
 from leeboard.control.steps import Finished, Look, Outcomes, Plan
-from leeboard.control.world import Manifest, World
+from leeboard.control.world import World
 
 __all__ = ["Loop", "NotYetError", "Ref", "SpecError", "TransientError", "one_pass"]
 

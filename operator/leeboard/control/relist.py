@@ -12,8 +12,9 @@ from collections import Counter
 
 from leeboard.api.errors import TransientError
 from leeboard.control.kinds import WATCHED
+from leeboard.control.listing import Listing
 from leeboard.control.store import Store
-from leeboard.control.world import KubernetesClient, Listing
+from leeboard.control.world import KubernetesClient
 from leeboard.settings import Settings
 
 _MISSING_KINDS_SECONDS = 30.0

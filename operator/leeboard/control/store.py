@@ -7,8 +7,8 @@ from typing import Any
 
 from leeboard.control.children import owner_uid
 from leeboard.control.kinds import OWN_KINDS
+from leeboard.control.listing import Listing, Manifest
 from leeboard.control.ref import Ref
-from leeboard.control.world import Listing, Manifest
 
 _OWN = {kind.name for kind in OWN_KINDS}
 _MODEL_DEPLOYMENT = OWN_KINDS[0].name

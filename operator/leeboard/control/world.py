@@ -2,28 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from leeboard.api.modeldeployment import RegistryWrite
 from leeboard.api.retrainpolicy import FiredTrigger
 from leeboard.contract.registry import RegisteredModel, ReportedRun, Row
 from leeboard.contract.serving import TableState
 from leeboard.control.clock import Clock
+from leeboard.control.listing import Listing, Manifest
 from leeboard.control.ref import Ref
 from leeboard.settings import Settings
 from leeboard.telemetry import Telemetry
-
-Manifest = dict[str, Any]
-"""An object as the API server gives it."""
-
-
-@dataclass(frozen=True)
-class Listing:
-    """All objects of a kind, as they stood at one moment."""
-
-    objects: list[Manifest]
-    resource_version: int
-    """Everything that is newer came later."""
 
 
 class Objects(Protocol):

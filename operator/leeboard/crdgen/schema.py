@@ -9,6 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, NoDefault
 from pydantic_core import core_schema
 
 from leeboard.api.base import ApiModel
+from leeboard.crdgen.docstrings import docstrings
 
 JsonSchema = dict[str, Any]
 
@@ -22,12 +23,15 @@ class _Words(GenerateJsonSchema):
     """Pydantic's schema with our rules in it, and with defaults as a manifest would write them."""
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
-        """Add the model's rules."""
+        """Add the model's rules, and what its fields mean."""
         found = super().model_schema(schema)
         if issubclass(schema["cls"], ApiModel) and schema["cls"].rules:
             found["x-kubernetes-validations"] = [
                 {"rule": rule.cel, "message": rule.message} for rule in schema["cls"].rules
             ]
+        for name, text in docstrings(schema["cls"]).items():
+            alias = schema["cls"].model_fields[name].alias or name
+            found["properties"][alias] = {"description": text} | found["properties"][alias]
         return found
 
     def get_default_value(self, schema: core_schema.WithDefaultSchema) -> Any:

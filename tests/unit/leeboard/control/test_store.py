@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from leeboard.control.listing import Listing
 from leeboard.control.ref import Ref
 from leeboard.control.store import Store
-from leeboard.control.world import Listing
 
 
 def thing(
