@@ -23,6 +23,8 @@ WORKLOADS = (
     "scores",
     "detection",
     "serving",
+    "request",
+    "footprint",
     "operator",
     "logtable",
     "endurance",

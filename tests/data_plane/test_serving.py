@@ -9,8 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mlflow.sklearn
 import numpy as np
 import pytest
+from mlflow.models import infer_signature
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from leeboard.contract import serving as contract
 from leeboard.contract.jobs import LiveArm, LogTables
@@ -130,6 +135,41 @@ def test_predictor_names_the_field_that_is_wrong(world: World, change: dict[str,
     for through in (world.predictor, world.flag):
         answer = through.post(V1, {"instances": rows})
         assert (answer.status_code, answer.json()["error"]) == (400, sentence)
+
+
+def test_a_category_that_the_model_never_saw_is_named_with_its_row(world: World) -> None:
+    rows = instances(3)
+    assert world.predictor.post(V1, {"instances": rows}).status_code == 200
+    rows[1]["carrier"] = "ZZ"
+    sentence = "the model cannot read row 1: the column 'carrier' holds 'ZZ' (Found unknown categories ['ZZ']"
+    for through in (world.predictor, world.flag):
+        for answer in (through.post(V1, {"instances": rows}), through.post(V2, {"inputs": tensors(rows)})):
+            assert answer.status_code == 400
+            assert answer.json()["error"].startswith(sentence)
+
+
+def test_the_metadata_tell_which_outputs_the_model_has(world: World, tmp_path: Path) -> None:
+    rows = weather(200)[list(COLUMNS[:2])]
+    network = make_pipeline(StandardScaler(), MLPClassifier((6, 4), max_iter=20, random_state=0))
+    network.fit(rows, np.where(weather(200)["late"], "late", "early"))
+    signature = infer_signature(rows, network.predict(rows))
+    mlflow.sklearn.save_model(network, tmp_path / "network", signature=signature, serialization_format="cloudpickle")
+    predictor = world.plane.predictor(tmp_path / "network")
+    told = {tensor["name"]: tensor for tensor in predictor.get(f"/v2/models/{MODEL}").json()["outputs"]}
+    assert {name: tensor["shape"] for name, tensor in told.items()} == {
+        "predict": [-1],
+        "probabilities": [-1, 2],
+        "logits": [-1, 2],
+        "features": [-1, 4],
+    }
+    sent = [tensor for tensor in tensors(instances(3)) if tensor["name"] != "carrier"]
+    answered = outputs(predictor.post(V2, {"inputs": sent}).json())
+    assert {name: (tensor["datatype"], tensor["shape"]) for name, tensor in answered.items()} == {
+        name: (tensor["datatype"], [3, *tensor["shape"][1:]]) for name, tensor in told.items()
+    }
+    before = outputs(world.predictor.get(f"/v2/models/{MODEL}").json())
+    assert set(before) == {"predict", "probabilities", "logits"}
+    assert outputs(world.flag.get(f"/v2/models/{MODEL}").json()) == before
 
 
 def test_predictor_names_the_column_that_is_missing(world: World) -> None:

@@ -36,15 +36,25 @@ def outputs_of(model: Any, rows: Any) -> Outputs:
     if _is_network(last):
         features, logits = _through_network(last, inputs)
         return Outputs(predict, probabilities, logits if probabilities is not None else None, features)
-    if probabilities is not None and hasattr(model, "decision_function"):
+    if probabilities is not None and _adds_up(model):
         return Outputs(predict, probabilities, _both_sides(np.asarray(model.decision_function(rows), dtype=np.float64)))
     return Outputs(predict, probabilities)
 
 
+def widths_of(model: Any) -> dict[str, int]:
+    """Return which of probabilities, logits and features `outputs_of` tells, and their columns (-1: unknown)."""
+    classes = getattr(model, "classes_", None)
+    last = _last_of(model)
+    features = {"features": len(last.coefs_[-1])} if _is_network(last) else {}
+    if not hasattr(model, "predict_proba") or isinstance(classes, list):  # one list for each of several outputs
+        return features
+    told = ("probabilities", "logits") if features or _adds_up(model) else ("probabilities",)
+    return dict.fromkeys(told, -1 if classes is None else len(classes)) | features
+
+
 def head_of(model: Any) -> Head | None:
     """Return the last layer of an estimator, or of a pipeline that ends in one, if it is a network."""
-    steps = getattr(model, "steps", None)
-    last = steps[-1][1] if steps else model
+    last = _last_of(model)
     if not _is_network(last):
         return None
     weights, bias = last.coefs_[-1], last.intercepts_[-1]
@@ -73,11 +83,20 @@ def _matrix(values: Any) -> NDArray[np.float64] | None:
     return None if isinstance(values, list) else np.asarray(values, dtype=np.float64)
 
 
-def _last_step(model: Any, rows: Any) -> tuple[Any, Any]:
+def _last_of(model: Any) -> Any:
     steps = getattr(model, "steps", None)
-    if not steps or not _is_network(steps[-1][1]):
-        return model, rows
-    return steps[-1][1], model[:-1].transform(rows)
+    return steps[-1][1] if steps else model
+
+
+def _last_step(model: Any, rows: Any) -> tuple[Any, Any]:
+    last = _last_of(model)
+    return (last, rows) if last is model or not _is_network(last) else (last, model[:-1].transform(rows))
+
+
+def _adds_up(model: Any) -> bool:
+    """Say whether there is a decision function of one column per class; pairs of classes are none."""
+    pairs = getattr(_last_of(model), "decision_function_shape", None) == "ovo"
+    return hasattr(model, "decision_function") and not pairs
 
 
 def _is_network(model: Any) -> bool:

@@ -7,6 +7,7 @@ Inputs are checked against the model's signature; a column that is wrong is name
 
 import argparse
 import asyncio
+import functools
 import json
 import logging
 import sys
@@ -27,8 +28,9 @@ from leeboard.contract.serving import (
     V2_PREDICTION_TENSOR,
     V2_PROBABILITIES_TENSOR,
 )
-from leeboard_workers.ood.outputs import Outputs, classes_of, estimator_of, outputs_of
+from leeboard_workers.ood.outputs import Outputs, classes_of, estimator_of, outputs_of, widths_of
 from leeboard_workers.serving.asgi import host, settle
+from leeboard_workers.serving.blame import blame
 from leeboard_workers.serving.codec import BadRequestError, Rows, decode_v1, decode_v2
 from leeboard_workers.serving.signature import Signature
 
@@ -47,6 +49,8 @@ class LeeboardModel(kserve.Model):  # type: ignore[misc]  # the SDK has no types
         """
         super().__init__(name)
         self._model_dir = model_dir
+        self._answered: pd.DataFrame | None = None
+        """A row that the model has answered."""
 
     def load(self) -> bool:
         """Load the model.
@@ -91,20 +95,16 @@ class LeeboardModel(kserve.Model):  # type: ignore[misc]  # the SDK has no types
 
     def get_output_types(self) -> list[dict[str, Any]]:
         """Describe the outputs for the metadata of v2."""
-        outputs = [
-            {"name": V2_PREDICTION_TENSOR, "datatype": "BYTES" if self._text_classes() else "FP64", "shape": [-1]}
+        datatype = "FP64" if self._classes is None else _datatype(np.asarray(self._classes))
+        widths = {} if self._estimator is None else widths_of(self._estimator)
+        return [
+            {"name": V2_PREDICTION_TENSOR, "datatype": datatype, "shape": [-1]},
+            *({"name": name, "datatype": "FP64", "shape": [-1, width]} for name, width in widths.items()),
         ]
-        if self._classes is not None:
-            shape = [-1, len(self._classes)]
-            outputs.append({"name": V2_PROBABILITIES_TENSOR, "datatype": "FP64", "shape": shape})
-        return outputs
-
-    def _text_classes(self) -> bool:
-        return self._classes is not None and any(isinstance(label, str) for label in self._classes)
 
     def _outputs(self, frame: Any, rows: Rows) -> Outputs:
         if self._estimator is not None:
-            return outputs_of(self._estimator, frame)
+            return self._asked(self._estimator, frame)
         try:
             answer = self._model.predict(frame)
         except MlflowException as error:
@@ -113,6 +113,21 @@ class LeeboardModel(kserve.Model):  # type: ignore[misc]  # the SDK has no types
         if len(predictions) != rows.count:
             raise kserve.errors.InferenceError(f"the model answered {len(predictions)} rows of {rows.count}")
         return Outputs(predictions)
+
+    def _asked(self, estimator: Any, frame: Any) -> Outputs:
+        """Ask an estimator; a row that it cannot read, such as one of a category that it never saw, is named."""
+        try:
+            outputs = outputs_of(estimator, frame)
+        except Exception as error:
+            if self._answered is None or not isinstance(frame, pd.DataFrame):
+                raise
+            found = blame(functools.partial(outputs_of, estimator), frame, self._answered)
+            if found is None:
+                raise
+            raise InvalidInput(str(found)) from error
+        if self._answered is None and isinstance(frame, pd.DataFrame):
+            self._answered = frame.iloc[:1]
+        return outputs
 
     def _v1(self, outputs: Outputs) -> dict[str, Any]:
         return {"predictions": outputs.predict.tolist()} | {
@@ -140,10 +155,14 @@ def _matrices(outputs: Outputs) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _output(name: str, values: np.ndarray[Any, Any]) -> kserve.InferOutput:
-    datatype = _DATATYPES.get(values.dtype.kind, "BYTES")
+    datatype = _datatype(values)
     cells = values.ravel().tolist()
     data = [str(cell) for cell in cells] if datatype == "BYTES" else cells
     return kserve.InferOutput(name=name, shape=list(values.shape), datatype=datatype, data=data)
+
+
+def _datatype(values: np.ndarray[Any, Any]) -> str:
+    return _DATATYPES.get(values.dtype.kind, "BYTES")
 
 
 def _tensors(request: kserve.InferRequest) -> list[dict[str, Any]]:

@@ -4,11 +4,13 @@ from scipy.special import expit, softmax
 from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
 
-from leeboard_workers.ood.outputs import classes_of, outputs_of
+from leeboard_workers.ood.outputs import classes_of, outputs_of, widths_of
 
 TWO = make_classification(300, n_classes=2, random_state=0)
 THREE = make_classification(300, n_classes=3, n_informative=4, random_state=0)
@@ -41,6 +43,28 @@ def test_both_classes_of_a_binary_model_get_their_half_of_the_log_odds() -> None
 
 def test_a_model_without_logits_has_none() -> None:
     assert outputs_of(RandomForestClassifier(5).fit(*TWO), TWO[0]).logits is None
+
+
+@pytest.mark.parametrize("data", [TWO, THREE])
+@pytest.mark.parametrize(
+    "model",
+    [
+        LogisticRegression(max_iter=500),
+        RandomForestClassifier(5),
+        make_pipeline(StandardScaler(), MLPClassifier((8, 5), max_iter=5)),
+        make_pipeline(StandardScaler(), SVC(probability=True, decision_function_shape="ovo")),
+        LinearSVC(),
+        LinearRegression(),
+        MultiOutputClassifier(LogisticRegression(max_iter=500)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::FutureWarning")
+def test_what_is_told_beforehand_is_what_comes(model, data) -> None:  # noqa: ANN001
+    rows, labels = data
+    model.fit(rows, np.column_stack([labels, labels]) if isinstance(model, MultiOutputClassifier) else labels)
+    outputs = outputs_of(model, rows)
+    matrices = {name: getattr(outputs, name) for name in ("probabilities", "logits", "features")}
+    assert widths_of(model) == {name: matrix.shape[1] for name, matrix in matrices.items() if matrix is not None}
 
 
 def test_a_regression_answers_numbers_alone() -> None:
