@@ -22,8 +22,8 @@ COMPOSED = {
 OTHER_WORDS = """
 Available DetectorReady Ready Reconciling RouteReady Stalled True False Unknown
 Accept AlreadyExists Background BearerToken BlockedByFailedLoad Complete CustomResourceDefinition Deployment Event Exact
-Failed Gateway InferenceService Never Normal PathPrefix Progressing RayJob ReplicaFailure RequestMirror ResolvedRefs
-RuntimeDefault Service ServingRuntime Standard Strict TransformerReady Warning
+Failed Gateway InferenceService ModelLoadFailed Never Normal PathPrefix Progressing RayJob ReplicaFailure RequestMirror
+ResolvedRefs RuntimeDefault Service ServingRuntime Standard Strict TransformerReady Warning
 Cancelled Queued Running Succeeded Unmade
 Analysis Rollout Run
 Bug Step Transient

@@ -34,7 +34,7 @@ from leeboard.control.steps import (
 from leeboard.modeldeployment import decide, status
 from leeboard.modeldeployment.questions import ask, wants_log
 from leeboard.modeldeployment.route import read_route
-from leeboard.modeldeployment.seen import ArmSeen, DeploymentSeen, Reading, RegistrySeen, Seen
+from leeboard.modeldeployment.seen import ArmSeen, DeploymentSeen, Proof, Reading, RegistrySeen, Seen
 from leeboard.settings import Settings
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -74,6 +74,8 @@ class PlayedArm:
     manifest: dict[str, Any]
     uid: str
     ready: bool = True
+    broken: bool = False
+    """Whether KServe says that its model cannot be loaded."""
     ours: bool = True
     deleting: bool = False
 
@@ -92,6 +94,8 @@ class PlayedArm:
             transformer_ready=self.ready,
             predictor=part,
             transformer=part,
+            trouble="ModelLoadFailed: no module named models" if self.broken else "",
+            load_failed=self.broken,
             detector_uri=environment.get("LEEBOARD_DETECTOR_URI"),
         )
 
@@ -123,6 +127,8 @@ class PlayedDeployment:
     arms_start: bool = True
     """Whether new arms get ready at once."""
     arms_answer: bool = True
+    complaint: tuple[str, bool] = ("it answers 503", False)
+    """What is said of an arm that does not answer, and whether it is the version's own doing."""
     only: str = ""
     """Only this arm answers; empty: all do."""
     refused: str = ""
@@ -258,7 +264,7 @@ class PlayedDeployment:
                 for request in asked.requests
                 if request.request_hash in self.reports
             },
-            proofs={arm: "" if arm in answering else "it answers 503" for arm in asked.proofs},
+            proofs={arm: Proof() if arm in answering else Proof(*self.complaint) for arm in asked.proofs},
             readings={name: self._reading(questions) for name, questions in asked.measurements.items()},
         )
 

@@ -33,7 +33,7 @@ def roll_out(world: PlayedWorld, version: str) -> None:
     status["traffic"].append({"version": version, "arm": arm, "percent": 10, "routedSinceTime": now})
 
 
-def end_rollout(world: PlayedWorld, version: str, outcome: str) -> None:
+def end_rollout(world: PlayedWorld, version: str, outcome: str, *, rejected: bool = False) -> None:
     """Let the rollout of a version end."""
     status = world.objects["ModelDeployment", MODEL]["status"]
     before = status["stable"]
@@ -48,6 +48,7 @@ def end_rollout(world: PlayedWorld, version: str, outcome: str) -> None:
         "reason": "Told",
         "message": f"the test says {outcome}",
         "finishedTime": iso(world.time),
+        "rejected": rejected,
     }
     status = world.objects["ModelDeployment", MODEL]["status"]
     status |= {"lastRollout": ended, "history": [ended, *history][:10]}

@@ -11,9 +11,10 @@ from typing import Any
 
 from mlflow import MlflowClient
 
+from leeboard.contract.jobs import JobOutcome, JobReport, JobRequest
 from tests.support.bench import Bench, path
 from tests.support.door import Door
-from tests.support.operatorprocess import OperatorProcess
+from tests.support.operatorprocess import OperatorProcess, end_job, jobs, leave_report, request_of
 from tests.support.playedcluster import PlayedCluster
 from tests.support.web import Web
 
@@ -115,6 +116,11 @@ class Scene:
         """Apply another manifest."""
         await self.bench.patch(f"{path(self.bench.namespace, PLURAL)}/{NAME}", {"spec": spec})
 
+    async def annotate(self, action: str, value: str) -> None:
+        """Ask for something, as a person does."""
+        where = f"{path(self.bench.namespace, PLURAL)}/{NAME}"
+        await self.bench.patch(where, {"metadata": {"annotations": {f"leeboard.dev/{action}": value}}})
+
     async def settles(self, version: str, within: float = 60) -> None:
         """Wait until a version is all that serves and nothing is under way."""
 
@@ -130,6 +136,18 @@ class Scene:
 
         await self.bench.until(said, f"Ready to say {reason}", within=within)
         return str((await self.condition())["message"])
+
+    async def answer(self, kind: type[JobReport], **found: Any) -> str:
+        """Leave the report of the one job that has not ended, and return its run."""
+        [name] = [name for name, job in (await jobs(self.bench)).items() if not job.get("status")]
+        run = self.report(kind, await request_of(self.bench, name), **found)
+        await end_job(self.bench, name)
+        return run
+
+    def report(self, kind: type[JobReport], request: JobRequest, **found: Any) -> str:
+        """Leave a report in MLflow, and return its run."""
+        report = kind(**({"request_hash": request.request_hash, "outcome": JobOutcome.MEASURED} | found))
+        return leave_report(self.mlflow.target, request, report)
 
     async def ended(self, outcome: str) -> bool:
         return bool((await self.status()).get("lastRollout", {}).get("outcome") == outcome)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from leeboard.contract.examinations import VerifyReport
+from leeboard.contract.jobs import JobRequest
+from tests.support.operatorprocess import jobs, request_of
 from tests.support.scene import ROLLOUT, Scene
 
 QUICK = ROLLOUT | {
@@ -15,7 +20,7 @@ LONG = QUICK | {
 }
 
 
-async def test_a_canary_that_nobody_asks_is_held_and_goes_at_the_deadline(scene: Scene) -> None:
+async def test_a_canary_that_nobody_asks_is_held_goes_at_the_deadline_and_is_tried_again(scene: Scene) -> None:
     scene.register("champion")
     scene.traffic.silent.add("2")
     await scene.make(rollout=QUICK | {"progressDeadline": "5s"})
@@ -23,12 +28,19 @@ async def test_a_canary_that_nobody_asks_is_held_and_goes_at_the_deadline(scene:
         await scene.settles("1")
         scene.register("challenger")
         await scene.bench.until(lambda: scene.ended("RolledBack"), "the deadline", within=60)
-        await scene.settles("1")
+        said = await scene.says("TriedAgainLater")
+        status, aliases = await scene.status(), scene.aliases()
+        assert scene.cluster.splits == [{"1": 100}, {"1": 80, "2": 20}, {"1": 100}], "the weight is held meanwhile"
+        scene.traffic.silent.clear()
+        await scene.annotate("retry", "2")
+        await scene.settles("2", within=60)
 
-    assert scene.cluster.splits == [{"1": 100}, {"1": 80, "2": 20}, {"1": 100}], "the weight is held meanwhile"
-    last = (await scene.status())["lastRollout"]
-    assert last["reason"] == "ProgressDeadlineExceeded"
-    assert "errors" in last["message"], "it names the metric that had too few samples"
+    assert status["lastRollout"]["reason"] == "ProgressDeadlineExceeded"
+    assert "errors" in status["lastRollout"]["message"], "it names the metric that had too few samples"
+    assert aliases == {"champion": "1", "challenger": "2"}, "nobody asking it says nothing against it"
+    [setback] = status["setbacks"]
+    assert f"tried again at {setback['retryTime']}" in said
+    assert (await scene.status())["setbacks"] == []
 
 
 async def test_a_manifest_that_changes_at_each_stage_ends_as_the_last_one_says(scene: Scene) -> None:
@@ -58,6 +70,59 @@ async def test_a_manifest_that_changes_at_each_stage_ends_as_the_last_one_says(s
     assert [(entry["version"], entry["outcome"]) for entry in status["history"]] == [
         *(("2", "Promoted"), ("2", "Promoted"), ("2", "Superseded"), ("1", "Promoted"))
     ]
+
+
+async def test_a_manifest_that_changes_in_preparation_and_verification_is_verified_as_it_last_is(scene: Scene) -> None:
+    scene.register("champion")
+    await scene.make(rollout=QUICK)
+    async with scene.operator:
+        await scene.settles("1")
+        scene.cluster.broken.add("2")  # its pods do not start
+        scene.register("challenger")
+        await scene.says("WaitingForArm")
+        first = await _candidate(scene)
+        await scene.change(serving={"resources": {"limits": {"cpu": "2"}}})
+        await scene.bench.until(lambda: _another(scene, first), "the changed arm to be prepared")
+        await scene.change(verification=_pack("accuracy"))
+        scene.cluster.broken.clear()
+        await scene.says("Verifying")
+        second = await _candidate(scene)
+        outdated = await _asked(scene)
+        await scene.change(verification=_pack("f1"))
+        await scene.bench.until(lambda: _asked_otherwise(scene, outdated), "the changed pack to be sent")
+        scene.report(VerifyReport, outdated, passed=True, message="accuracy is fine")
+        replaced = await _asked(scene)
+        await scene.change(serving={"resources": {"limits": {"cpu": "3"}}})
+        await scene.bench.until(lambda: _another(scene, second), "another arm of the same version to be prepared")
+        await scene.bench.until(lambda: _asked_otherwise(scene, replaced), "the pack to be sent through it")
+        scene.report(VerifyReport, replaced, passed=True, message="of an arm that is gone")
+        assert scene.cluster.splits == [{"1": 100}], "what was found out about another pack or arm admits nobody"
+        await scene.answer(VerifyReport, passed=True, message="f1 is fine")
+        await scene.settles("2", within=60)
+
+    status = await scene.status()
+    arms = {arm["metadata"]["name"]: arm["spec"]["predictor"]["model"] for arm in await scene.cluster.arms()}
+    assert arms[status["stable"]["arm"]]["resources"]["limits"]["cpu"] == "3"
+    assert scene.cluster.splits == [{"1": 100}, {"1": 80, "2": 20}, {"1": 40, "2": 60}, {"2": 100}]
+    assert [(entry["version"], entry["outcome"]) for entry in status["history"]] == [
+        *(("2", "Promoted"), ("2", "Superseded"), ("2", "Superseded"), ("1", "Promoted"))
+    ]
+
+
+def _pack(metric: str) -> dict[str, Any]:
+    return {"dataset": {"uri": "/pack", "labelColumn": "late"}, "metrics": [{"name": metric, "min": 0.8}]}
+
+
+async def _asked(scene: Scene) -> JobRequest:
+    """Return what the one job that works is to find out."""
+    [name] = await jobs(scene.bench)
+    return await request_of(scene.bench, name)
+
+
+async def _asked_otherwise(scene: Scene, before: JobRequest) -> bool:
+    """Say whether the job before is gone, and another one asks for something else."""
+    names = await jobs(scene.bench)
+    return len(names) == 1 and (await _asked(scene)).request_hash != before.request_hash
 
 
 async def _candidate(scene: Scene) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from leeboard.contract import tags
 from leeboard.contract.examinations import CompareReport, VerifyReport
-from leeboard.contract.jobs import FitDetectorReport, JobOutcome, JobReport
+from leeboard.contract.jobs import FitDetectorReport, JobOutcome
 from tests.support.bench import now, path
 from tests.support.operatorprocess import end_job, jobs, leave_report, request_of
 from tests.support.scene import NAME, PLURAL, ROLLOUT, Scene
@@ -140,8 +140,7 @@ async def test_a_person_aborts_a_rollout(scene: Scene) -> None:
         await scene.settles("1")
         scene.register("challenger")
         await scene.says("Canary")
-        where = f"{path(scene.bench.namespace, PLURAL)}/{NAME}"
-        await scene.bench.patch(where, {"metadata": {"annotations": {"leeboard.dev/abort": "2/now"}}})
+        await scene.annotate("abort", "2/now")
         await scene.bench.until(lambda: scene.ended("Aborted"), "the abort")
         await scene.settles("1")
 
@@ -155,32 +154,21 @@ async def test_a_version_is_verified_shadowed_compared_and_approved(scene: Scene
     await scene.make(verification=pack, rollout=ROLLOUT | {"stages": stages, "approval": "Manual"})
     async with scene.operator:
         await scene.says("Verifying")
-        await _answered(scene, VerifyReport, passed=True, message="version 1 passed")
+        await scene.answer(VerifyReport, passed=True, message="version 1 passed")
         await scene.settles("1")
         scene.register("challenger")
         await scene.says("Verifying")
-        await _answered(scene, VerifyReport, passed=True, message="version 2 passed")
+        await scene.answer(VerifyReport, passed=True, message="version 2 passed")
         await scene.says("Comparing")
         assert scene.cluster.splits == [{"1": 100}], "a shadow has no share"
-        run = await _answered(scene, CompareReport, passed=True, message="they agree")
+        run = await scene.answer(CompareReport, passed=True, message="they agree")
         message = await scene.says("WaitingForApproval", within=60)
         assert run in message
-        where = f"{path(scene.bench.namespace, PLURAL)}/{NAME}"
-        await scene.bench.patch(where, {"metadata": {"annotations": {"leeboard.dev/promote": "2/now"}}})
+        await scene.annotate("promote", "2/now")
         await scene.settles("2")
 
     assert scene.cluster.splits == [{"1": 100}, {"1": 80, "2": 20}, {"1": 40, "2": 60}, {"2": 100}]
     assert len((await scene.status())["lastRollout"]["runIds"]) == 2
-
-
-async def _answered(scene: Scene, kind: type[JobReport], **found: Any) -> str:
-    """Leave the report of the one job that has not ended, and return its run."""
-    [name] = [name for name, job in (await jobs(scene.bench)).items() if not job.get("status")]
-    request = await request_of(scene.bench, name)
-    report = kind(**({"request_hash": request.request_hash, "outcome": JobOutcome.MEASURED} | found))
-    run = leave_report(scene.mlflow.target, request, report)
-    await end_job(scene.bench, name)
-    return run
 
 
 async def test_what_people_change_by_hand_does_no_harm(scene: Scene) -> None:

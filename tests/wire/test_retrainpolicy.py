@@ -196,6 +196,7 @@ async def test_an_operator_that_is_killed_at_every_turn_starts_nothing_twice(
         "reason": "ErrorRate",
         "message": "too many errors",
         "finishedTime": "2026-01-05T13:00:00Z",
+        "rejected": True,
     }
     await tell(bench, MODELS, "flights", {**serving("1"), "lastRollout": ended})
     await operator.start()

@@ -268,6 +268,8 @@ class FinishedRollout(ApiModel):
         Field(max_length=2, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = []
     """MLflow runs that examined the version, newest first."""
+    rejected: bool = False
+    """Whether the version was rejected: it is not tried again unless asked."""
 
 
 class RejectedVersion(ApiModel):
@@ -281,6 +283,21 @@ class RejectedVersion(ApiModel):
     """Only this arm was rejected, since the version itself serves: it came in with another `serving` or detector."""
     alias_left: bool = False
     """Whether it has since not been asked for (its alias was elsewhere or absent): asked for anew, it is tried."""
+
+
+class Setback(ApiModel):
+    """A version that was rolled back for reasons that do not speak against it, and is tried again by itself."""
+
+    version: ModelVersion
+    """The version."""
+    arm: Text
+    """The arm by which it is tried; another spec makes another arm, which is tried at once."""
+    reason: Annotated[str, Field(max_length=64)]
+    """CamelCase reason of the last time."""
+    count: Annotated[int, Field(ge=1)]
+    """How often it was rolled back so: each time the pause is longer."""
+    retry_time: Timestamp | None = None
+    """When it is tried again; unset: it is under way."""
 
 
 class RegistryWrite(ApiModel):
@@ -342,6 +359,8 @@ class ModelDeploymentStatus(ApiModel):
         list[RejectedVersion], Field(max_length=20, json_schema_extra={"listMapKeys": ["version"]})
     ] = []
     """Versions that are not tried again unless asked."""
+    setbacks: Annotated[list[Setback], Field(max_length=8, json_schema_extra={"listMapKeys": ["version", "arm"]})] = []
+    """Versions that were rolled back for reasons that do not speak against them, and are tried again by themselves."""
     pending_registry_writes: Annotated[
         list[RegistryWrite], Field(max_length=20, json_schema_extra={"x-kubernetes-list-type": "atomic"})
     ] = []

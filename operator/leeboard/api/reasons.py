@@ -87,6 +87,11 @@ _MODEL_DEPLOYMENT = (
         "the stable version's arm has not answered a real prediction since it was made",
         f"{_POD_HELP}; after 10 minutes another version that is ready takes its place",
     ),
+    Reason(
+        "TriedAgainLater",
+        "a version was rolled back for a reason that does not speak against it, such as a cluster without room",
+        "the message says what was in the way and when it is tried again; `leeboard retry` does so at once",
+    ),
     Reason("StableUnavailable", "nothing of the stable version answers; the route is left as it is", _POD_HELP),
     Reason(
         "ArmMissing",
@@ -181,11 +186,17 @@ _END_OF_A_ROLLOUT = (
     Reason("VerificationFailed", "the deployed arm did worse on the test pack than allowed", _REPORT),
     Reason("ComparisonFailed", "its answers in the shadow differ too much from the stable version's", _REPORT),
     Reason("AnalysisFailed", "a metric of the analysis failed; the message names it", _REPORT),
+    Reason(
+        "NoMeasurement",
+        "a metric could not be measured so many times in a row; this does not speak against the version",
+        "mend the query that the message names; it is tried again by itself, or by `leeboard retry`",
+    ),
     Reason("Unavailable", "nothing of it was available for 60 s while it had traffic", _POD_HELP),
     Reason(
         "ProgressDeadlineExceeded",
         "no step advanced for `progressDeadline`",
-        "see what it waited for: traffic, samples, the arm; then `leeboard retry`",
+        "see what it waited for: traffic, samples, the arm, the gateway. It is tried again by itself, unless the model "
+        "cannot be loaded or answers wrongly: then mend it, or `leeboard retry`",
     ),
     Reason("AbortedByHand", "a person aborted it", "`leeboard retry` to try it again"),
     Reason("MovedBack", "in its bake the alias was moved back to the version before"),

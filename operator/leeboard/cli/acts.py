@@ -125,12 +125,13 @@ def _coming_in(deployment: ModelDeployment) -> str:
 
 
 def _rejected(deployment: ModelDeployment) -> str:
-    versions = [rejected.version for rejected in deployment.status.rejected_versions]
+    status = deployment.status
+    versions = [entry.version for entry in status.rejected_versions] + [entry.version for entry in status.setbacks]
     if len(versions) == 1:
         return versions[0]
     if versions:
-        raise CommandError(f"say which with --version: {', '.join(versions)} were rejected")
-    raise CommandError(f"no version of {deployment.metadata.name} was rejected: there is nothing to try again")
+        raise CommandError(f"say which with --version: {', '.join(versions)} were rolled back")
+    raise CommandError(f"no version of {deployment.metadata.name} was rolled back: there is nothing to try again")
 
 
 def _demand(parse: Callable[[str], object], value: str) -> None:

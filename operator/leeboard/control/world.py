@@ -133,7 +133,10 @@ class Arms(Protocol):
         """Ask for one real prediction (`protocol`: v1 or v2; `address`: http://host[:port]).
 
         Returns:
-            None when every row was answered, else why not, in a sentence. Never raises.
+            None when every row was answered, else what is wrong with the answer, in a sentence.
+
+        Raises:
+            TransientError: Nobody answers.
         """
 
 

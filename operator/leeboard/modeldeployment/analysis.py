@@ -7,7 +7,7 @@ Each measurement covers everything since the step began.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -188,17 +188,26 @@ def _query(metric: AnalysisMetric, reading: Reading) -> Finding:
 
 
 def failed_run(metrics: Iterable[AnalysisMetric], statuses: Iterable[MetricStatus]) -> str | None:
-    """Return why the run has failed, in a sentence; None: it has not."""
-    by_name = {status.name: status for status in statuses}
-    for metric in metrics:
-        status = by_name.get(metric.name)
-        if status is None:
-            continue
+    """Return what was measured to be bad, in a sentence; None: nothing was."""
+    for metric, status in _measured(metrics, statuses):
         if status.failures > metric.failure_limit:
             return f"{metric.name}: {status.message}"
+    return None
+
+
+def blind_run(metrics: Iterable[AnalysisMetric], statuses: Iterable[MetricStatus]) -> str | None:
+    """Return what could not be measured for too long, in a sentence; None: everything could."""
+    for metric, status in _measured(metrics, statuses):
         if status.consecutive_errors > metric.consecutive_error_limit:
             return f"{metric.name} could not be measured {status.consecutive_errors} times in a row: {status.message}"
     return None
+
+
+def _measured(
+    metrics: Iterable[AnalysisMetric], statuses: Iterable[MetricStatus]
+) -> Iterator[tuple[AnalysisMetric, MetricStatus]]:
+    by_name = {status.name: status for status in statuses}
+    yield from ((metric, by_name[metric.name]) for metric in metrics if metric.name in by_name)
 
 
 def lacking(metrics: Iterable[AnalysisMetric], statuses: Iterable[MetricStatus]) -> str | None:

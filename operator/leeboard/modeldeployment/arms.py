@@ -11,6 +11,8 @@ from leeboard.contract.serving import ENV_DETECTOR_URI
 from leeboard.control import children
 from leeboard.modeldeployment.seen import ArmSeen, DeploymentSeen
 
+_LOAD_FAILED = "ModelLoadFailed"
+"""KServe's word for a storage initializer or a model server that crashes; the other failures are about the runtime."""
 _MAX_TROUBLE = 400
 
 
@@ -38,6 +40,7 @@ def read_arm(service: Mapping[str, Any], deployments: Mapping[str, Mapping[str, 
         predictor=_read_deployment(deployments.get(f"{name}-predictor")),
         transformer=_read_deployment(deployments.get(f"{name}-transformer")),
         trouble=_trouble(service),
+        load_failed=_failure(service).get("reason") == _LOAD_FAILED,
         detector_uri=_environment(spec).get(ENV_DETECTOR_URI),
     )
 
@@ -75,11 +78,14 @@ def _read_deployment(raw: Mapping[str, Any] | None) -> DeploymentSeen | None:
 
 
 def _trouble(service: Mapping[str, Any]) -> str:
+    failure = _failure(service)
+    return f"{failure.get('reason', '')}: {failure.get('message', '')}"[:_MAX_TROUBLE] if failure else ""
+
+
+def _failure(service: Mapping[str, Any]) -> Mapping[str, Any]:
     model = (service.get("status") or {}).get("modelStatus") or {}
-    failure = model.get("lastFailureInfo") or {}
-    if model.get("transitionStatus") not in {"InvalidSpec", "BlockedByFailedLoad"} or not failure:
-        return ""
-    return f"{failure.get('reason', '')}: {failure.get('message', '')}"[:_MAX_TROUBLE]
+    fails = model.get("transitionStatus") in {"InvalidSpec", "BlockedByFailedLoad"}
+    return (model.get("lastFailureInfo") or {}) if fails else {}
 
 
 def _condition(raw: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

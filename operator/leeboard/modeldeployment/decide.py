@@ -61,6 +61,7 @@ CHAIN: tuple[Check, ...] = (
     settled.check_asked,
     settled.check_route,
     settled.check_stable,
+    settled.check_set_back,
 )
 
 

@@ -22,7 +22,8 @@ def take_in(seen: Seen) -> View:
     if status.stable is None and status.rollout is None:
         status = _recovered(seen, status)
     if seen.registry.answers and seen.registry.model is not None:
-        status = status.model_copy(update={"rejected_versions": versions.note_absence(seen, status)})
+        rejected, setbacks = versions.note_absence(seen, status), versions.still_asked(seen, status)
+        status = status.model_copy(update={"rejected_versions": rejected, "setbacks": setbacks})
     status = _job_seen(seen, _proven(seen, status))
     view = View(seen, _resumed(seen, status))
     for clock in (_availability, _step_clock, _measured):
@@ -61,7 +62,7 @@ def _recovered(seen: Seen, status: ModelDeploymentStatus) -> ModelDeploymentStat
 def _proven(seen: Seen, status: ModelDeploymentStatus) -> ModelDeploymentStatus:
     """Remember which arms have answered; forget those that are gone or strays."""
     standing = {name for name, arm in seen.arms.items() if arm.usable}
-    fresh = {name for name, complaint in seen.proofs.items() if not complaint}
+    fresh = {name for name, proof in seen.proofs.items() if not proof.complaint}
     previous = status.rollout.previous if status.rollout else None
     kept = {entry.arm for entry in (status.stable, status.candidate, previous, *status.retiring) if entry is not None}
     proven = sorted((set(status.proven_arms) | fresh) & standing & kept)

@@ -7,7 +7,7 @@ from leeboard.api.base import seconds
 from leeboard.api.modeldeployment import Outcome, RolloutPhase
 from leeboard.control.clock import instant
 from leeboard.modeldeployment import actions, analysis, arms, versions
-from leeboard.modeldeployment import route as routes
+from leeboard.modeldeployment.obstacles import Obstacle, obstacle
 from leeboard.modeldeployment.stepping import waiting
 from leeboard.modeldeployment.transitions import give_back, roll_back
 from leeboard.modeldeployment.view import Decision, View
@@ -18,9 +18,9 @@ UNAVAILABLE = timedelta(seconds=60)
 _PROMOTED = (RolloutPhase.PROMOTING, RolloutPhase.BAKING)
 
 
-def _take_out(view: View, outcome: Outcome, reason: str, message: str) -> Decision:
+def _take_out(view: View, outcome: Outcome, reason: str, message: str, *, reject: bool = True) -> Decision:
     turn = give_back if view.in_phase(*_PROMOTED) else roll_back
-    return turn(view, outcome, reason, message)
+    return turn(view, outcome, reason, message, reject=reject)
 
 
 def incoming_version(view: View) -> str | None:
@@ -52,19 +52,30 @@ def check_available(view: View) -> Decision | None:
         return None  # going back would help nobody
     arm = view.arm(view.incoming)
     why = arms.explain(arm) if arm is not None else f"the InferenceService {view.incoming} is gone"
-    return _take_out(view, Outcome.ROLLED_BACK, "Unavailable", f"nothing of it was available for 60 s: {why}")
+    message = f"nothing of it was available for 60 s: {why}"
+    return _take_out(view, Outcome.ROLLED_BACK, "Unavailable", message, reject=arm is not None)
 
 
 def check_analysis(view: View) -> Decision | None:
     """The analysis has failed."""
-    why = _failed(view)
-    return None if why is None or _stranded(view) else _take_out(view, Outcome.ROLLED_BACK, "AnalysisFailed", why)
+    failed, blind = _failed(view), _blind(view)
+    if _stranded(view):
+        return None
+    if failed is not None:
+        return _take_out(view, Outcome.ROLLED_BACK, "AnalysisFailed", failed)
+    return _take_out(view, Outcome.ROLLED_BACK, "NoMeasurement", blind, reject=False) if blind is not None else None
 
 
 def _failed(view: View) -> str | None:
     if view.rollout is None or view.contest is None:
         return None
     return analysis.failed_run(view.subject.spec.rollout.analysis.metrics, view.rollout.analysis)
+
+
+def _blind(view: View) -> str | None:
+    if view.rollout is None or view.contest is None:
+        return None
+    return analysis.blind_run(view.subject.spec.rollout.analysis.metrics, view.rollout.analysis)
 
 
 def check_moved_back(view: View) -> Decision | None:
@@ -88,13 +99,13 @@ def _moved_back(view: View) -> str | None:
 
 def check_deadline(view: View) -> Decision | None:
     """No step has advanced for too long."""
-    why = _overdue(view)
-    if why is None or _stranded(view):
+    found = _overdue(view)
+    if found is None or _stranded(view):
         return None
-    return _take_out(view, Outcome.ROLLED_BACK, "ProgressDeadlineExceeded", why)
+    return _take_out(view, Outcome.ROLLED_BACK, "ProgressDeadlineExceeded", found.told, reject=found.own_fault)
 
 
-def _overdue(view: View) -> str | None:
+def _overdue(view: View) -> Obstacle | None:
     rollout, stable = view.rollout, view.status.stable
     if rollout is None or stable is None or view.subject.spec.suspend or view.in_phase(RolloutPhase.BAKING):
         return None
@@ -103,7 +114,8 @@ def _overdue(view: View) -> str | None:
     limit = view.subject.spec.rollout.progress_deadline
     if view.now - instant(rollout.last_advance_time) <= timedelta(seconds=seconds(limit)):
         return None
-    return f"nothing advanced for {limit}: {_obstacle(view)}"
+    found = obstacle(view)
+    return Obstacle(f"nothing advanced for {limit}: {found.told}", own_fault=found.own_fault)
 
 
 def check_stranded(view: View) -> Decision | None:
@@ -115,9 +127,9 @@ def check_stranded(view: View) -> Decision | None:
         return None  # a person ends the bake all the same
     # A person who moved back need not wait longer than the bake: then the version returns by a rollout of its own.
     over = view.hold_end is None or view.now >= view.hold_end
-    why = _failed(view) or (None if over else _moved_back(view))
-    if why is None and rollout.step_start_time is None:
-        why = _overdue(view)
+    why = _failed(view) or _blind(view) or (None if over else _moved_back(view))
+    if why is None and rollout.step_start_time is None and (overdue := _overdue(view)) is not None:
+        why = overdue.told
     if why is None:
         return None
     previous = rollout.previous
@@ -133,30 +145,3 @@ def _stranded(view: View) -> bool:
         return False
     previous = view.arm(view.rollout.previous.arm) if view.rollout.previous else None
     return previous is None or not previous.available
-
-
-def _obstacle(view: View) -> str:
-    """Say what a rollout that does not advance waits for."""
-    rollout = view.rollout
-    if view.in_phase(RolloutPhase.PREPARING):
-        arm = view.arm(view.incoming)
-        if arm is None:
-            return f"the arm {view.incoming} is not there"
-        if not arm.rolled_out:
-            return arms.explain(arm)
-        if arm.name not in view.status.proven_arms:
-            return f"the arm {arm.name} answered no prediction"
-        return _unexamined(view, "verified") or "it is ready"
-    if rollout is not None and rollout.step_start_time is None:
-        return routes.explain(view.seen.route, view.gateway)
-    lacking = analysis.lacking(view.subject.spec.rollout.analysis.metrics, rollout.analysis if rollout else ())
-    return lacking or _unexamined(view, "compared") or "the step did not end"
-
-
-def _unexamined(view: View, what: str) -> str | None:
-    rollout = view.rollout
-    if rollout is not None and rollout.comparisons:
-        return f"{rollout.comparisons} comparisons with the stable version had too few rows"
-    if rollout is not None and rollout.job is not None:
-        return f"it was not {what}: {rollout.job.message or f'the RayJob {rollout.job.ray_job} did not end'}"
-    return None

@@ -15,7 +15,7 @@ from leeboard.control.world import Metrics, World
 from leeboard.modeldeployment.arms import read_arm
 from leeboard.modeldeployment.questions import Questions, ask, wants_log
 from leeboard.modeldeployment.route import read_route
-from leeboard.modeldeployment.seen import ArmSeen, Reading, RegistrySeen, Seen
+from leeboard.modeldeployment.seen import ArmSeen, Proof, Reading, RegistrySeen, Seen
 
 _NEEDED = ("InferenceService", "HTTPRoute")
 
@@ -110,20 +110,23 @@ async def _answer(seen: Seen, questions: Questions, world: World) -> Seen:
     )
 
 
-async def _prove(subject: ModelDeployment, arm: str, version: str, world: World) -> str:
-    """Ask an arm for one real prediction; empty: it was answered."""
-    try:
-        rows = await world.registry.input_example(subject.spec.model.name, version)
-    except TransientError as error:
-        return str(error)
-    if not rows:
-        return (
-            f"version {version} has neither an input example nor a signature to make a request from: "
-            "log the model with input_example or signature"
-        )
+async def _prove(subject: ModelDeployment, arm: str, version: str, world: World) -> Proof:
+    """Ask an arm for one real prediction."""
     address = f"http://{names.transformer_host(arm, subject.metadata.namespace)}"
     protocol = subject.spec.serving.protocol_version.value
-    return await world.arms.predict(address, subject.metadata.name, protocol, rows) or ""
+    try:
+        rows = await world.registry.input_example(subject.spec.model.name, version)
+        wrong = await world.arms.predict(address, subject.metadata.name, protocol, rows) if rows else _nothing(version)
+    except TransientError as error:
+        return Proof(str(error))
+    return Proof(wrong or "", wrong=wrong is not None)
+
+
+def _nothing(version: str) -> str:
+    return (
+        f"version {version} has neither an input example nor a signature to make a request from: "
+        "log the model with input_example or signature"
+    )
 
 
 async def measure(questions: Mapping[str, Mapping[str, str]], metrics: Metrics) -> dict[str, Reading]:

@@ -19,7 +19,9 @@ def check_arm(view: View) -> Decision | None:
     if needed.standing is None:
         return None
     if needed.failed and view.status.stable is not None:
-        return transitions.roll_back(view, Outcome.ROLLED_BACK, "DetectorFailed", needed.standing.message)
+        found = needed.job is None  # by a report, else its job could not do its work
+        message = needed.standing.message
+        return transitions.roll_back(view, Outcome.ROLLED_BACK, "DetectorFailed", message, reject=found)
     status = view.status.model_copy(update={"detector_job": needed.job})
     return Decision(status, needed.standing, steps=needed.steps, look=needed.look)
 
@@ -33,9 +35,7 @@ def check_proof(view: View) -> Decision | None:
         return waiting(view, "WaitingForArm", arms.explain(arm))
     if arm.name in view.status.proven_arms:
         return None
-    complaint = view.seen.proofs.get(arm.name) or "it is asked next"
-    message = f"the arm {arm.name} has not answered a real prediction yet: {complaint}"
-    return waiting(view, "ProvingArm", message, _PROOF_LOOK)
+    return waiting(view, "ProvingArm", view.unproven(arm.name), _PROOF_LOOK)
 
 
 def check_ready(view: View) -> Decision | None:

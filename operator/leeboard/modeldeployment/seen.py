@@ -40,6 +40,8 @@ class ArmSeen:
     transformer: DeploymentSeen | None = None
     trouble: str = ""
     """What KServe says is wrong."""
+    load_failed: bool = False
+    """Whether what is wrong is the version's own: its model cannot be loaded."""
     detector_uri: str | None = None
     """The detector that it carries."""
 
@@ -119,6 +121,16 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """What one real prediction through an arm brought."""
+
+    complaint: str = ""
+    """Why it brought no answer; empty: every row was answered."""
+    wrong: bool = False
+    """Whether that is the version's own doing: it answers, and wrongly, or nothing can be asked of it."""
+
+
+@dataclass(frozen=True)
 class Seen:
     """Everything that a decision reads."""
 
@@ -139,8 +151,8 @@ class Seen:
     """By version: where its files are fetched from."""
     reports: Mapping[str, ReportedRun] = field(default_factory=dict)
     """By request hash: the finished report."""
-    proofs: Mapping[str, str] = field(default_factory=dict)
-    """By arm: what one real prediction through it brought; empty: it was answered."""
+    proofs: Mapping[str, Proof] = field(default_factory=dict)
+    """By arm: what one real prediction through it brought."""
     readings: Mapping[str, Reading] = field(default_factory=dict)
     """By metric of the analysis, when a measurement was due."""
     log: LogTables | None = None

@@ -59,13 +59,9 @@ def check_route(view: View) -> Decision | None:
         return None
     if view.weights is None:
         arm = view.arm(view.status.stable.arm)
-        why = arms.explain(arm) if arm is not None and not arm.rolled_out else _unproven(view, view.status.stable.arm)
+        why = arms.explain(arm) if arm is not None and not arm.rolled_out else view.unproven(view.status.stable.arm)
         return _say(view, RECONCILING, "StableNotProven", why)
     return _say(view, RECONCILING, "RouteNotReady", route.explain(view.seen.route, view.gateway))
-
-
-def _unproven(view: View, arm: str) -> str:
-    return f"the arm {arm} has not answered a real prediction yet: {view.seen.proofs.get(arm) or 'it is asked next'}"
 
 
 def check_stable(view: View) -> Decision | None:
@@ -75,6 +71,21 @@ def check_stable(view: View) -> Decision | None:
     if arm is None or arm.available:
         return None
     return _say(view, RECONCILING, "StableUnavailable", arms.explain(arm))
+
+
+def check_set_back(view: View) -> Decision | None:
+    """A version was rolled back for reasons that do not speak against it, and waits to be tried again."""
+    waits = [entry for entry in view.status.setbacks if versions.waits(entry, view.now)]
+    if not waits:
+        return None
+    entry, last = waits[0], view.status.last_rollout
+    why = f": {last.message}" if last is not None and last.version == entry.version else ""
+    message = (
+        f"version {entry.version} was rolled back ({entry.reason}{why}), which does not speak against it: it is tried "
+        f"again at {entry.retry_time}, or at once by `leeboard retry {view.subject.metadata.name} --version "
+        f"{entry.version}`"
+    )
+    return _say(view, RECONCILING, "TriedAgainLater", message)
 
 
 def serving(view: View) -> Decision:

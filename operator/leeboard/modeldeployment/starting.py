@@ -5,7 +5,7 @@ from leeboard.api.modeldeployment import ModelDeploymentStatus, Outcome, Rollout
 from leeboard.control.clock import iso
 from leeboard.control.conditions import RECONCILING
 from leeboard.control.steps import EmitEvent
-from leeboard.modeldeployment import actions, provision, transitions
+from leeboard.modeldeployment import actions, journal, provision, transitions
 from leeboard.modeldeployment.transitions import AT_ONCE
 from leeboard.modeldeployment.view import Decision, Standing, View
 
@@ -21,7 +21,9 @@ def check_retry(view: View) -> Decision | None:
     update: dict[str, object]
     if any(entry.version == version for entry in status.rejected_versions):
         kept = [entry for entry in status.rejected_versions if entry.version != version]
-        update = {"rejected_versions": kept, "pending_registry_writes": transitions.ask_again(view, version)}
+        update = {"rejected_versions": kept, "pending_registry_writes": journal.ask_again(view, version)}
+    elif any(entry.version == version for entry in status.setbacks):
+        update = {"setbacks": [entry for entry in status.setbacks if entry.version != version]}
     elif _has_failed_job(status) and version in _prepared(status):
         # Another number makes other names for the jobs.
         update = {"detector_job": None, "attempts": status.attempts + 1, "rollout": _anew(view)}

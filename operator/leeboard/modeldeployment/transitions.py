@@ -7,7 +7,6 @@
 Writes to the registry stand in status before they are made: whoever is killed in between makes them later.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from leeboard.api.base import seconds
@@ -16,18 +15,16 @@ from leeboard.api.modeldeployment import (
     FinishedRollout,
     ModelDeploymentStatus,
     Outcome,
-    RegistryWrite,
     RejectedVersion,
     Retiring,
     RolloutPhase,
     RolloutStatus,
     StableStatus,
 )
-from leeboard.contract import tags
 from leeboard.control.clock import iso
 from leeboard.control.conditions import RECONCILING, cut
 from leeboard.control.steps import EmitEvent
-from leeboard.modeldeployment import actions, versions
+from leeboard.modeldeployment import actions, journal, versions
 from leeboard.modeldeployment.versions import Wish
 from leeboard.modeldeployment.view import Decision, Standing, View
 
@@ -37,7 +34,6 @@ DRAIN = timedelta(seconds=30)
 
 _MAX_HISTORY = 10
 _MAX_RETIRING = 8
-_MAX_PENDING = 20
 _MAX_TAG = 500
 
 
@@ -52,10 +48,7 @@ def start(view: View, wish: Wish) -> Decision:
         last_advance_time=iso(view.now),
         emergency_return=wish.emergency_return,
     )
-    model = view.seen.registry.model
-    tag = _rejected_tag(view)
-    tagged = model is not None and wish.version in model.versions and tag in model.versions[wish.version].tags
-    writes = [RegistryWrite(tag=tag, version=wish.version)] if tagged else []
+    writes = journal.acquittal(view, wish.version)
     message = f"version {wish.version} comes in by the arm {wish.arm}"
     return Decision(
         status.model_copy(
@@ -65,7 +58,11 @@ def start(view: View, wish: Wish) -> Decision:
                 "candidate": CandidateStatus(version=wish.version, arm=wish.arm),
                 "handled_actions": actions.standing(view.subject),
                 "rejected_versions": [entry for entry in status.rejected_versions if entry.version != wish.version],
-                "pending_registry_writes": _queued(status.pending_registry_writes, writes),
+                "pending_registry_writes": journal.queued(status.pending_registry_writes, writes),
+                "setbacks": [
+                    entry.model_copy(update={"retry_time": None}) if entry.arm == wish.arm else entry
+                    for entry in status.setbacks
+                ],
                 "retiring": [entry for entry in status.retiring if entry.arm != wish.arm],
                 "detector_job": None,
             }
@@ -86,7 +83,8 @@ def roll_back(
         outcome: RolledBack, Aborted or Superseded.
         reason: CamelCase reason.
         message: Why, in a sentence.
-        reject: Whether the version is not to be tried again unless asked.
+        reject: Whether this speaks against the version: it is not tried again unless asked. A version that was rolled
+            back for other reasons is tried again later; one that nobody asks for is not.
         run_id: MLflow run that shows why; empty: none does.
     """
     status, candidate = view.status, view.status.candidate
@@ -97,7 +95,9 @@ def roll_back(
     update: dict[str, object] = {"candidate": None, "rollout": None, "detector_job": None, "retiring": retired}
     if reject:
         update |= _rejected(view, candidate, status.stable, reason, message)
-    ending = _ending(view, candidate.version, outcome, reason, message, run_id=run_id)
+    elif outcome is Outcome.ROLLED_BACK:
+        update |= {"setbacks": versions.set_back(status, candidate.version, candidate.arm, reason, view.now)}
+    ending = _ending(view, candidate.version, outcome, reason, message, run_id=run_id, rejected=reject)
     return _ended(status.model_copy(update=update), ending)
 
 
@@ -107,13 +107,12 @@ def promote(view: View, message: str) -> Decision:
     if candidate is None or rollout is None:
         raise ValueError("there is no candidate to promote")
     before = status.stable
+    writes = journal.promotion(view, candidate.version, before.version if before else None)
     update: dict[str, object] = {
         "stable": StableStatus(version=candidate.version, arm=candidate.arm, since_time=iso(view.now)),
         "candidate": None,
         "detector_job": None,
-        "pending_registry_writes": _queued(
-            status.pending_registry_writes, _promotion(view, candidate.version, before.version if before else None)
-        ),
+        "pending_registry_writes": journal.queued(status.pending_registry_writes, writes),
     }
     if before is None:
         update |= {"rollout": None}
@@ -143,8 +142,16 @@ def promote(view: View, message: str) -> Decision:
     )
 
 
-def give_back(view: View, outcome: Outcome, reason: str, message: str) -> Decision:
-    """Put traffic and champion back to the version that served before."""
+def give_back(view: View, outcome: Outcome, reason: str, message: str, *, reject: bool = True) -> Decision:
+    """Put traffic and champion back to the version that served before.
+
+    Args:
+        view: The view.
+        outcome: RolledBack or Aborted.
+        reason: CamelCase reason.
+        message: Why, in a sentence.
+        reject: Whether this speaks against the version: else it is the challenger again, and is tried again later.
+    """
     status, rollout, failed = view.status, view.rollout, view.status.stable
     if rollout is None or rollout.previous is None or failed is None:
         raise ValueError("there is no version to give back to")
@@ -156,8 +163,13 @@ def give_back(view: View, outcome: Outcome, reason: str, message: str) -> Decisi
         "rollout": None,
         "detector_job": None,
         "retiring": _retired(status, candidate, view.now + DRAIN),
-    } | _rejected(view, candidate, stable, reason, message)
-    return _ended(status.model_copy(update=update), _ending(view, failed.version, outcome, reason, message))
+    }
+    if reject:
+        update |= _rejected(view, candidate, stable, reason, message)
+    else:
+        update |= _returned(view, candidate, stable, reason)
+    ending = _ending(view, failed.version, outcome, reason, message, rejected=reject)
+    return _ended(status.model_copy(update=update), ending)
 
 
 def finish(view: View, reason: str, message: str) -> Decision:
@@ -172,7 +184,14 @@ def finish(view: View, reason: str, message: str) -> Decision:
 
 
 def _ending(
-    view: View, version: str, outcome: Outcome, reason: str, message: str, *, run_id: str = ""
+    view: View,
+    version: str,
+    outcome: Outcome,
+    reason: str,
+    message: str,
+    *,
+    run_id: str = "",
+    rejected: bool = False,
 ) -> FinishedRollout:
     rollout = view.rollout
     examined = (rollout.comparison, rollout.verification) if rollout is not None else ()
@@ -183,14 +202,18 @@ def _ending(
         message=cut(message),
         finished_time=iso(view.now),
         run_ids=[run for run in (run_id, *(found.run_id for found in examined if found is not None)) if run],
+        rejected=rejected,
     )
 
 
 def _ended(status: ModelDeploymentStatus, ended: FinishedRollout) -> Decision:
     good = ended.outcome in {Outcome.PROMOTED, Outcome.SUPERSEDED}
     said = f"version {ended.version}: {ended.message}"
+    changed: dict[str, object] = {"last_rollout": ended, "history": [ended, *status.history][:_MAX_HISTORY]}
+    if ended.rejected or ended.outcome is Outcome.PROMOTED:
+        changed["setbacks"] = [entry for entry in status.setbacks if entry.version != ended.version]
     return Decision(
-        status.model_copy(update={"last_rollout": ended, "history": [ended, *status.history][:_MAX_HISTORY]}),
+        status.model_copy(update=changed),
         Standing(RECONCILING, ended.reason, said),
         (EmitEvent("Normal" if good else "Warning", f"Rollout{ended.outcome.value}", said),),
         look=AT_ONCE,
@@ -212,71 +235,19 @@ def _rejected(
     same = stable is not None and stable.version == candidate.version
     entry = RejectedVersion(version=candidate.version, reason=reason, arm=candidate.arm if same else None)
     others = [other for other in status.rejected_versions if other.version != candidate.version]
-    writes = [] if same else _rejection(view, candidate.version, stable, f"{reason}: {message}"[:_MAX_TAG])
+    writes = [] if same else journal.rejection(view, candidate.version, stable, f"{reason}: {message}"[:_MAX_TAG])
     return {
         "rejected_versions": [*others, entry][-versions.MAX_REJECTED :],
-        "pending_registry_writes": _queued(status.pending_registry_writes, writes),
+        "pending_registry_writes": journal.queued(status.pending_registry_writes, writes),
     }
 
 
-def _rejection(view: View, version: str, stable: StableStatus | None, why: str) -> list[RegistryWrite]:
-    source, metadata = view.subject.spec.model, view.subject.metadata
-    writes = [
-        RegistryWrite(tag=_rejected_tag(view), tag_value=why, version=version),
-        RegistryWrite(tag=tags.promoted(metadata.namespace, metadata.name), version=version),
-    ]
-    if source.version is None:
-        writes.append(RegistryWrite(delete_alias=source.challenger_alias, version=version))
-        if stable is not None and _is_champion(view, version):
-            writes.append(RegistryWrite(set_alias=source.stable_alias, version=stable.version))
-    return writes
-
-
-def _is_champion(view: View, version: str) -> bool:
-    model, alias = view.seen.registry.model, view.subject.spec.model.stable_alias
-    if model is None:  # the registry does not answer: only our own promotion has made it the champion
-        return view.in_phase(RolloutPhase.PROMOTING, RolloutPhase.BAKING)
-    return versions.aliases_after(model, view.status.pending_registry_writes).get(alias) == version
-
-
-def _promotion(view: View, version: str, before: str | None) -> list[RegistryWrite]:
-    if version == before:
-        return []
-    source, metadata = view.subject.spec.model, view.subject.metadata
-    tag = RegistryWrite(tag=tags.promoted(metadata.namespace, metadata.name), tag_value=iso(view.now), version=version)
-    if source.version is not None:
-        return [tag]
-    return [
-        RegistryWrite(set_alias=source.stable_alias, version=version),
-        RegistryWrite(delete_alias=source.challenger_alias, version=version),
-        tag,
-    ]
-
-
-def _rejected_tag(view: View) -> str:
-    return tags.rejected(view.subject.metadata.namespace, view.subject.metadata.name)
-
-
-def _queued(pending: Sequence[RegistryWrite], fresh: Sequence[RegistryWrite]) -> list[RegistryWrite]:
-    """Put writes at the end of those that wait, instead of older ones that they contradict."""
-    kept = [old for old in pending if not any(_contradicts(new, old) for new in fresh)]
-    return [*kept, *fresh][-_MAX_PENDING:]
-
-
-def _contradicts(new: RegistryWrite, old: RegistryWrite) -> bool:
-    if new.tag is not None:
-        return (new.tag, new.version) == (old.tag, old.version)
-    if new.set_alias is not None:
-        return new.set_alias == old.set_alias
-    return (new.delete_alias, new.version) == (old.delete_alias, old.version)
-
-
-def ask_again(view: View, version: str) -> list[RegistryWrite]:
-    """Return the pending writes with the challenger alias set to a version that a person wants tried again."""
-    source, pending = view.subject.spec.model, view.status.pending_registry_writes
-    if source.version is not None or (view.status.stable is not None and view.status.stable.version == version):
-        return list(pending)
-    withdrawn = [
-        write for write in pending if (write.delete_alias, write.version) != (source.challenger_alias, version)
-    ]
-    return _queued(withdrawn, [RegistryWrite(set_alias=source.challenger_alias, version=version)])
+def _returned(view: View, candidate: CandidateStatus, stable: StableStatus, reason: str) -> dict[str, object]:
+    """Remember that a promoted version is tried again, and make it the challenger that it was."""
+    status, version = view.status, candidate.version
+    update: dict[str, object] = {"setbacks": versions.set_back(status, version, candidate.arm, reason, view.now)}
+    if stable.version != version:
+        before = View(view.seen, status.model_copy(update={"stable": stable}))
+        asked = journal.ask_again(before, version)
+        update["pending_registry_writes"] = journal.queued(asked, journal.return_of_champion(view, version, stable))
+    return update

@@ -8,7 +8,7 @@ from leeboard.api.modeldeployment import ModelDeploymentStatus, RegistryWrite, R
 from leeboard.control import attempts
 from leeboard.control.clock import instant, iso
 from leeboard.control.steps import Apply, Delete, Look, Scale, Step, WriteRegistry
-from leeboard.modeldeployment import manifests, route
+from leeboard.modeldeployment import manifests, route, versions
 from leeboard.modeldeployment.health import UNAVAILABLE
 from leeboard.modeldeployment.transitions import AT_ONCE, DRAIN
 from leeboard.modeldeployment.view import Decision, View
@@ -92,6 +92,7 @@ def look(after: View, decision: Decision, writes: Sequence[RegistryWrite]) -> Lo
     if rollout is not None and status.stable is not None and rollout.approval_wanted_time is None:
         limit = timedelta(seconds=seconds(after.subject.spec.rollout.progress_deadline) + 1)
         times.append(instant(rollout.last_advance_time) + limit)
+    times += [instant(entry.retry_time or "") for entry in status.setbacks if versions.waits(entry, after.now)]
     waits = [(time - after.now).total_seconds() for time in times if time is not None]
     # What lies in the past waits for something that brings a pass itself, such as the gateway.
     waits = [max(wait, 1.0) for wait in waits]

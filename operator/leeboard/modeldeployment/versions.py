@@ -2,21 +2,26 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from leeboard.api.modeldeployment import (
     ModelDeployment,
     ModelDeploymentStatus,
     RegistryWrite,
     RejectedVersion,
+    Setback,
     StableStatus,
 )
 from leeboard.contract import tags
 from leeboard.contract.registry import RegisteredModel
-from leeboard.control.clock import iso
+from leeboard.control.clock import instant, iso
 from leeboard.modeldeployment import manifests
 from leeboard.modeldeployment.seen import Seen
 
 MAX_REJECTED = 20
+_MAX_SETBACKS = 8
+_FIRST_PAUSE = timedelta(minutes=5)
+_LONGEST_PAUSE = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,39 @@ def _is_asked_for(seen: Seen, status: ModelDeploymentStatus, entry: RejectedVers
     return entry.version in {aliases.get(source.stable_alias), aliases.get(source.challenger_alias)}
 
 
+def set_back(status: ModelDeploymentStatus, version: str, arm: str, reason: str, now: datetime) -> list[Setback]:
+    """Return the setbacks with one more for a version: it is tried again in 5 min, 10 min, 20 min, … 6 h."""
+    others = [entry for entry in status.setbacks if (entry.version, entry.arm) != (version, arm)]
+    count = sum(entry.count for entry in status.setbacks if entry not in others) + 1
+    pause = min(_FIRST_PAUSE * 2 ** min(count - 1, 8), _LONGEST_PAUSE)
+    entry = Setback(version=version, arm=arm, reason=reason, count=count, retry_time=iso(now + pause))
+    return [*others, entry][-_MAX_SETBACKS:]
+
+
+def still_asked(seen: Seen, status: ModelDeploymentStatus) -> list[Setback]:
+    """Return the setbacks of what is still asked for: once it was not, or by another spec, it is tried anew."""
+    model = seen.registry.model
+    asked = {version for version, _ in _asked(seen, status, model)} if model is not None else set()
+    if status.stable is not None:
+        asked.add(status.stable.version)
+    return [
+        entry
+        for entry in status.setbacks
+        if entry.version in asked and entry.arm == manifests.arm_name(seen.subject, entry.version)
+    ]
+
+
+def waits(entry: Setback, now: datetime) -> bool:
+    """Say whether a version that was set back is not tried yet."""
+    return entry.retry_time is not None and instant(entry.retry_time) > now
+
+
+def _barred(seen: Seen, status: ModelDeploymentStatus, version: str, arm: str) -> bool:
+    return rejection(status, version, arm) is not None or any(
+        entry.arm == arm and waits(entry, seen.now) for entry in status.setbacks
+    )
+
+
 def rejection(status: ModelDeploymentStatus, version: str, arm: str) -> RejectedVersion | None:
     """Return why a version is not tried, or None."""
     return next(
@@ -137,7 +175,7 @@ def wish(seen: Seen, status: ModelDeploymentStatus) -> Wish | None:
     for version, steady in _asked(seen, status, model):
         known = model.versions.get(version)
         arm = manifests.arm_name(subject, version)
-        if version == stable or known is None or not known.ready or rejection(status, version, arm):
+        if version == stable or known is None or not known.ready or _barred(seen, status, version, arm):
             continue
         returning = steady and stable is not None and was_promoted(subject, model, version)
         return Wish(version, arm, emergency_return=returning)
@@ -146,7 +184,7 @@ def wish(seen: Seen, status: ModelDeploymentStatus) -> Wish | None:
     if subject.spec.model.version not in {None, stable} and status.stable.arm in seen.arms:
         return None
     arm = manifests.arm_name(subject, status.stable.version)
-    if arm == status.stable.arm or rejection(status, status.stable.version, arm):
+    if arm == status.stable.arm or _barred(seen, status, status.stable.version, arm):
         return None
     return Wish(status.stable.version, arm)
 

@@ -167,6 +167,12 @@ class View:
         found = self.seen.arms.get(name or "")
         return found if found is not None and found.usable else None
 
+    def unproven(self, arm: str) -> str:
+        """Say in a sentence that an arm has answered nothing yet, and why."""
+        proof = self.seen.proofs.get(arm)
+        why = proof.complaint if proof is not None and proof.complaint else "it is asked next"
+        return f"the arm {arm} has not answered a real prediction yet: {why}"
+
     @cached_property
     def weights(self) -> dict[str, int] | None:
         """Percent by arm, adding to 100; None: the route is left as it is, for nothing that may get weight serves."""

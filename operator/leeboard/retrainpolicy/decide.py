@@ -24,7 +24,6 @@ MAX_HISTORY = 10
 POLL = 30.0
 """Seconds between counts of the labels."""
 _LONGEST_LOOK = 300.0
-_REJECTIONS = frozenset({RunOutcome.GATE_FAILED, RunOutcome.ROLLED_BACK})
 _SUCCESSES = frozenset({RunOutcome.PROMOTED, RunOutcome.REGISTERED})
 
 
@@ -159,7 +158,8 @@ def _judged(seen: Seen, status: RetrainPolicyStatus, run: ActiveRun, found: Repo
     )
     verdict = judge(report)
     if verdict is not None:
-        return _finished(seen, read if verdict[0] is not RunOutcome.ERROR else status, told, *verdict)
+        kept = read if verdict[0] is not RunOutcome.ERROR else status
+        return _finished(seen, kept, told, *verdict, rejected=verdict[0] is RunOutcome.GATE_FAILED)
     return _follow_rollout(seen, read, told)
 
 
@@ -167,7 +167,7 @@ def _follow_rollout(seen: Seen, status: RetrainPolicyStatus, run: ActiveRun) -> 
     """Give the version the candidate alias, and wait until its rollout ends."""
     ended = rollouts.outcome(seen, run)
     if ended is not None:
-        return _finished(seen, status, run, *ended)
+        return _finished(seen, status, run, ended.outcome, ended.message, rejected=ended.rejected)
     name = seen.policy.spec.model_deployment_ref.name
     told = f"version {run.version} passed its gates; its rollout by the ModelDeployment {name} is waited for"
     if seen.model is None:
@@ -188,10 +188,18 @@ def _follow_rollout(seen: Seen, status: RetrainPolicyStatus, run: ActiveRun) -> 
     )
 
 
-def _finished(seen: Seen, status: RetrainPolicyStatus, run: ActiveRun, outcome: RunOutcome, message: str) -> Plan:
+def _finished(
+    seen: Seen,
+    status: RetrainPolicyStatus,
+    run: ActiveRun,
+    outcome: RunOutcome,
+    message: str,
+    *,
+    rejected: bool = False,
+) -> Plan:
     """Record the outcome; so many rejections in a row stop the policy."""
     ended = finished_run(seen, run, outcome, message)
-    rejections = status.consecutive_rejections + (outcome in _REJECTIONS)
+    rejections = status.consecutive_rejections + rejected
     if outcome in _SUCCESSES:
         rejections = 0
     stops = rejections >= seen.policy.spec.budget.stop_after_rejections

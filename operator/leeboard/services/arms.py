@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from leeboard.api.errors import TransientError
 from leeboard.contract.registry import Row
 from leeboard.contract.serving import (
     HEADER_PURPOSE,
@@ -12,6 +13,8 @@ from leeboard.contract.serving import (
     V1_OUT_OF_DISTRIBUTION,
     V2_FLAG_TENSOR,
 )
+
+_AWAY = frozenset({httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT})
 
 
 class HttpArms:
@@ -36,7 +39,10 @@ class HttpArms:
             rows: What to predict: values by column, or in the order of the signature.
 
         Returns:
-            None when every row was answered, else why not, in a sentence.
+            None when every row was answered, else what is wrong with the answer, in a sentence.
+
+        Raises:
+            TransientError: Nobody answers, or only something in front of the model that says it is away.
         """
         body: dict[str, Any]
         path, body = f"/v2/models/{model}/infer", {"inputs": tensors(rows)}
@@ -46,12 +52,15 @@ class HttpArms:
         try:
             answer = await self._client.post(url, json=body)
         except httpx.HTTPError as error:
-            return f"{url} does not answer ({type(error).__name__})"
-        except httpx.InvalidURL:
-            return f"{url} is no address"
+            raise TransientError(f"{url} does not answer ({type(error).__name__})") from error
+        except httpx.InvalidURL as error:
+            raise TransientError(f"{url} is no address") from error
         except (TypeError, ValueError) as error:
             return f"the example rows cannot be sent as JSON ({error}): log the model with finite numbers and texts"
-        return _complaint(url, answer, protocol, len(rows))
+        complaint = _complaint(url, answer, protocol, len(rows))
+        if complaint is not None and answer.status_code in _AWAY:
+            raise TransientError(complaint)
+        return complaint
 
     async def close(self) -> None:
         """Close the connections."""

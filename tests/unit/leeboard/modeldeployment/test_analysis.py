@@ -150,7 +150,11 @@ def test_errors_in_a_row_count_and_a_measurement_ends_the_row():
     assert status.consecutive_errors == 4
     assert analysis.failed_run([metric(**ERRORS)], [status]) is None
     assert assess(ERRORS, before=status, requests=500).status.consecutive_errors == 0
-    assert analysis.failed_run([metric(**ERRORS)], [assess(ERRORS, before=status, error="bad query").status])
+    fifth = assess(ERRORS, before=status, error="bad query").status
+    assert analysis.blind_run([metric(**ERRORS)], [status]) is None
+    told = analysis.blind_run([metric(**ERRORS)], [fifth])
+    assert told == "metric could not be measured 5 times in a row: bad query"
+    assert analysis.failed_run([metric(**ERRORS)], [fifth]) is None, "which says nothing about the candidate"
 
 
 def test_a_prometheus_that_is_away_counts_no_error():

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from leeboard.api.modeldeployment import RolloutPhase
 from leeboard.contract.examinations import CompareRequest, VerifyRequest
 from leeboard.contract.jobs import JobOutcome
+from leeboard.control.clock import instant
 from leeboard.modeldeployment.route import read_route
 from tests.support.playeddeployment import GOOD, PlayedDeployment
 from tests.support.playedworld import read_request
@@ -243,16 +244,9 @@ class Events(RuleBasedStateMachine):
         if hasattr(self, "played"):
             self.everything_settles_when_failures_stop()
 
-    def everything_settles_when_failures_stop(self):
+    def rounds_without_failures(self, rounds: int):
         played = self.played
-        played.registry_away = played.registry_refuses = False
-        played.log = PlayedDeployment().log
-        played.prometheus, played.refused = "", ""
-        played.answers = dict(GOOD)
-        played.arms_start = played.arms_answer = played.gateway_follows = True
-        if "suspend" in played.spec:
-            played.change(suspend=False)
-        for _ in range(90):
+        for _ in range(rounds):
             for arm in played.arms.values():
                 arm.ready = True
             for job in played.jobs:
@@ -262,6 +256,21 @@ class Events(RuleBasedStateMachine):
             played.follow()
             played.step()
             played.wait(30)
+
+    def everything_settles_when_failures_stop(self):
+        played = self.played
+        played.registry_away = played.registry_refuses = False
+        played.log = PlayedDeployment().log
+        played.prometheus, played.refused = "", ""
+        played.answers = dict(GOOD)
+        played.arms_start = played.arms_answer = played.gateway_follows = True
+        if "suspend" in played.spec:
+            played.change(suspend=False)
+        self.rounds_without_failures(90)
+        for _ in range(8):
+            if played.ready()[1] == "TriedAgainLater":  # it says when
+                played.now = max(instant(entry.retry_time) for entry in played.known.setbacks if entry.retry_time)
+                self.rounds_without_failures(40)
         before = copy.deepcopy(played.status)
         plan = played.step()
         assert plan.steps == ()

@@ -292,7 +292,7 @@ def test_rolls_back_a_rollout_that_does_not_advance(canary: PlayedDeployment):
     ("sentence", "fault"),
     [
         ("nothing advanced for 1h: the Deployment flights-v3", {"arms_start": False}),
-        ("answered no prediction", {"arms_answer": False}),
+        ("has not answered a real prediction yet: it answers 503", {"arms_answer": False}),
         ("has not looked at the HTTPRoute", {"gateway_follows": False}),
     ],
 )

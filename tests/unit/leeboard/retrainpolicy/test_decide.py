@@ -110,20 +110,42 @@ async def test_a_run_that_passes_is_promoted_at_the_end_of_its_bake(world: Playe
 
 
 @pytest.mark.parametrize(
-    ("outcome", "recorded", "rejections"),
-    [("RolledBack", "RolledBack", 1), ("Aborted", "RolledBack", 1), ("Superseded", "Superseded", 0)],
+    ("outcome", "rejected", "recorded", "rejections"),
+    [
+        ("RolledBack", True, "RolledBack", 1),
+        ("RolledBack", False, "RolledBack", 0),  # the cluster was in the way, until nobody asked for it any more
+        ("Aborted", True, "RolledBack", 0),  # a person's word is no measurement
+        ("Aborted", False, "RolledBack", 0),
+        ("Superseded", False, "Superseded", 0),
+    ],
 )
 async def test_the_end_of_the_rollout_is_the_end_of_the_run(
-    world: PlayedWorld, outcome: str, recorded: str, rejections: int
+    world: PlayedWorld, outcome: str, recorded: str, rejections: int, *, rejected: bool
 ) -> None:
     drift(world, "e1")
     await answer(world, report())
     roll_out(world, "2")
     await settle(world)
-    end_rollout(world, "2", outcome)
+    end_rollout(world, "2", outcome, rejected=rejected)
     await settle(world)
     assert status(world)["lastRun"]["outcome"] == recorded
     assert status(world)["consecutiveRejections"] == rejections
+
+
+async def test_a_version_that_waits_to_be_tried_again_is_waited_for(world: PlayedWorld) -> None:
+    drift(world, "e1")
+    await answer(world, report())
+    roll_out(world, "2")
+    await settle(world)
+    end_rollout(world, "2", "RolledBack")
+    arm = {"version": "2", "arm": "flights-v2", "reason": "ProgressDeadlineExceeded", "count": 1}
+    world.status("ModelDeployment", "flights")["setbacks"] = [arm]
+    await settle(world)
+    assert ready(world) == ("False", "RollingOut")
+    world.status("ModelDeployment", "flights")["setbacks"] = []
+    end_rollout(world, "2", "Promoted")
+    await settle(world)
+    assert status(world)["lastRun"]["outcome"] == "Promoted"
 
 
 async def test_an_alias_moved_before_the_rollout_began_supersedes_the_run(world: PlayedWorld) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from leeboard.api.errors import TransientError
 from leeboard.contract.registry import Row
 from leeboard.sandbox.processes import free_port
 from leeboard.services.arms import HttpArms, tensors
@@ -69,10 +70,18 @@ async def test_anything_else_is_said_in_a_sentence(served: Web, arms: HttpArms, 
     assert sentence in said
 
 
-async def test_an_arm_that_is_away_is_a_sentence(arms: HttpArms):
-    said = await arms.predict(f"http://127.0.0.1:{free_port()}", "flights", "v2", ROWS)
-    assert said is not None
-    assert "does not answer" in said
+async def test_an_arm_that_is_away_says_nothing_about_its_model(arms: HttpArms):
+    with pytest.raises(TransientError, match="does not answer"):
+        await arms.predict(f"http://127.0.0.1:{free_port()}", "flights", "v2", ROWS)
+    with pytest.raises(TransientError, match="is no address"):
+        await arms.predict("http://arm:port", "flights", "v2", ROWS)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_neither_does_something_in_front_of_it(served: Web, arms: HttpArms, status: int):
+    answer(served, {"error": "no healthy upstream"}, status)
+    with pytest.raises(TransientError, match=f"answers {status}: no healthy upstream"):
+        await arms.predict(served.url, "flights", "v1", ROWS)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
