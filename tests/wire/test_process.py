@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from leeboard.control.client import Client
 from leeboard.control.conditions import find
 from leeboard.crdgen.rbac import cluster_role
 from leeboard.sandbox.processes import free_port, until
@@ -120,6 +122,53 @@ async def test_what_cannot_be_is_one_sentence(
     assert operator.returncode == 1
     assert sentence in log.decode()
     assert "Traceback" not in log.decode()
+
+
+async def test_crds_that_are_older_than_the_operator_are_one_sentence(
+    bench: Bench, client: Client, environment: dict[str, str]
+) -> None:
+    async with _without(bench, client, "episode"), process(environment) as operator:
+        _, log = await operator.communicate()
+    assert operator.returncode == 1
+    sentence = (
+        "the API server's CRD of DriftMonitor lacks status.episode: apply the CRDs of this version (leeboard crds)"
+    )
+    assert sentence in log.decode()
+    assert "Traceback" not in log.decode()
+
+
+@asynccontextmanager
+async def _without(bench: Bench, client: Client, field: str) -> AsyncIterator[None]:
+    """Serve DriftMonitors as a version did whose status had no such field."""
+    crd = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/driftmonitors.leeboard.dev"
+    where = f"/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/{field}"
+
+    async def status() -> dict[str, Any]:
+        return dict((await client.schema("DriftMonitor") or {})["properties"]["status"]["properties"])
+
+    async def change(**what: Any) -> None:
+        patch = [{"path": where, **what}]
+        answer = await bench.person.patch(
+            crd, content=json.dumps(patch), headers={"Content-Type": "application/json-patch+json"}
+        )
+        assert answer.is_success, answer.text
+
+    known = (await bench.person.get(crd)).json()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    try:
+        await change(op="remove")
+
+        async def gone() -> bool:
+            return field not in await status()
+
+        await until(gone, "the older schema to be served", within=30)
+        yield
+    finally:
+        await change(op="add", value=known["properties"]["status"]["properties"][field])
+
+        async def back() -> bool:
+            return field in await status()
+
+        await until(back, "the present schema to be served again", within=30)
 
 
 async def test_a_port_that_is_taken_is_one_sentence(environment: dict[str, str]) -> None:
