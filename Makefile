@@ -29,6 +29,9 @@ test: programs  ## every test, two at a time: most wait for something
 	@$(BIN)/leeboard sandbox prepare helm
 	@$(BIN)/pytest --numprocesses=2 --dist=worksteal
 
+look: setup  ## the reports in a real browser, by day and by night; pictures in build/look; needs chromium
+	@$(BIN)/pytest tests/look
+
 unit: setup  ## the quick tests
 	@$(BIN)/pytest tests/unit tests/repo
 
@@ -68,4 +71,4 @@ lock: setup  ## pin everything anew
 clean:  ## what this folder's make has made (the cache of programs stays)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup programs demo test unit lint types generate verify bench images image-contents lock clean
+.PHONY: help setup programs demo test look unit lint types generate verify bench images image-contents lock clean

@@ -9,7 +9,7 @@ from tests.benchmarks.peers import OURS, Environment, run
 
 TORCH = Environment(
     "alibi-detect-torch",
-    ("alibi-detect[torch]==0.13.0", "array-api-compat==1.16.0", "pyarrow==20.0.0", "--editable", "."),
+    ("alibi-detect[torch]==0.13.0", "array-api-compat==1.16.0", "pyarrow==20.0.0", "deltalake", "--editable", "."),
 )
 SIZES = ((1_000, 32), (1_000, 768), (2_000, 32), (2_000, 768), (5_000, 32), (5_000, 768))
 LARGE = (10_000, 20_000)

@@ -4,7 +4,7 @@ How far one quiet window lies from the others is what the scored one may be away
 neighbours in time, and seasons as far as the reference holds them, are in it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from math import ceil, isfinite
@@ -25,6 +25,10 @@ from leeboard_workers.drift.cuts import Cut, cut_by_rows, round_down
 from leeboard_workers.drift.multivariate import JointTask, UnfitRowsError, run_joint_test
 from leeboard_workers.drift.predictions import answer_distance
 from leeboard_workers.drift.weighing import blocks_of, weights_by_measure
+
+SHARES = frozenset({"JensenShannon", "Hellinger", "TotalVariation", "Auto"})
+"""Distances between 0 and 1; of answers `Auto` is Jensen-Shannon."""
+_NEARLY_ONE = 1 - 1e-9
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,18 @@ def learn(
     return {check.name: _lesson(check, index, past, folds, weights) for index, check in enumerate(asked)}
 
 
-def bound_of(values: Sequence[float], learned: Learned) -> float:
+def bound_of(values: Sequence[float], learned: Learned, *, of_share: bool = False) -> float:
     """Return the bound that the statistics of quiet windows set.
+
+    What lies between 0 and 1 is taken on Fisher's scale (the inverse hyperbolic tangent, 1921), where 1 is infinitely
+    far away: so the bound stays below 1, and a window that has nothing in common with the reference is above it.
 
     The quantile is the smallest value that one more window like them stays at or below with at least this
     probability, whatever their distribution: the ceil(q (m + 1))-th of m (Wilks, 1941; split conformal prediction).
     """
+    if learned.sigma is not None and of_share:
+        scaled = np.arctanh(np.minimum(values, _NEARLY_ONE))
+        return float(np.tanh(np.mean(scaled) + learned.sigma * np.std(scaled, ddof=1)))
     if learned.sigma is not None:
         return float(np.mean(values) + learned.sigma * np.std(values, ddof=1))
     rank = ceil((learned.quantile or 0.0) * (len(values) + 1) - 1e-9)
@@ -148,26 +158,35 @@ def _lesson(
     if len(cuts) < learned.windows_needed:
         return Lesson(told, lacks=_too_few(len(cuts), learned))
     if check.univariate_test is not None:
-        return Lesson(told, columns=_bounds([_effects(fold, index) for fold in folds], learned))
+        effects = [_effects(fold, index) for fold in folds]
+        return Lesson(told, columns=_bounds(effects, learned, {name for fold in effects for name in fold}))
     if check.univariate_distance is not None:
         distances = [_distances(fold, index) for fold in folds]
         how = check.univariate_distance.aggregate
         of_window = [_aggregate(fold, found, weights, how) for fold, found in zip(folds, distances, strict=True)]
-        return _taught(told, of_window, learned, _bounds(distances, learned))
+        shares = _shares(folds, index)
+        told_all = all(name in shares for fold in distances for name in fold)
+        return _taught(told, of_window, learned, _bounds(distances, learned, shares), of_share=told_all)
     if check.multivariate_test is not None:
-        return _taught(told, _joint_effects(check, past, folds[0], weights), learned)
-    return _taught(told, _answer_distances(check, past), learned)
+        return _taught(told, _joint_effects(check, past, folds[0], weights), learned, of_share=True)
+    of_share = check.prediction is not None and check.prediction.method in SHARES
+    return _taught(told, _answer_distances(check, past), learned, of_share=of_share)
 
 
 def _taught(
-    told: LearnedThreshold, values: Sequence[float | None], learned: Learned, columns: Mapping[str, float] | None = None
+    told: LearnedThreshold,
+    values: Sequence[float | None],
+    learned: Learned,
+    columns: Mapping[str, float] | None = None,
+    *,
+    of_share: bool,
 ) -> Lesson:
     known = [value for value in values if value is not None and isfinite(value)]
     told = told.model_copy(update={"windows": len(known)})
     if len(known) < learned.windows_needed:
         return Lesson(told, lacks=_too_few(len(known), learned))
     update = {"mean": float(np.mean(known)), "standard_deviation": float(np.std(known, ddof=1))}
-    return Lesson(told.model_copy(update=update), bound_of(known, learned), columns or {})
+    return Lesson(told.model_copy(update=update), bound_of(known, learned, of_share=of_share), columns or {})
 
 
 def _too_few(windows: int, learned: Learned) -> str:
@@ -186,11 +205,20 @@ def _distances(fold: Sequence[ColumnMeasure], index: int) -> dict[str, float]:
     return {name: value for name, value in found.items() if isfinite(value)}
 
 
-def _bounds(folds: Sequence[Mapping[str, float]], learned: Learned) -> dict[str, float]:
+def _shares(folds: Sequence[Sequence[ColumnMeasure]], index: int) -> set[str]:
+    """Return the columns whose distance lies between 0 and 1."""
+    return {m.name for fold in folds for m in fold if index in m.distances and m.distances[index].method in SHARES}
+
+
+def _bounds(folds: Sequence[Mapping[str, float]], learned: Learned, shares: Collection[str]) -> dict[str, float]:
     """Return the bound of each column that enough windows hold."""
     names = dict.fromkeys(name for fold in folds for name in fold)
     values = {name: [fold[name] for fold in folds if name in fold] for name in names}
-    return {name: bound_of(found, learned) for name, found in values.items() if len(found) >= learned.windows_needed}
+    return {
+        name: bound_of(found, learned, of_share=name in shares)
+        for name, found in values.items()
+        if len(found) >= learned.windows_needed
+    }
 
 
 def _aggregate(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from leeboard.contract.findings import MetricReport
 
-WIDTH = 300
+WIDTH = 190
 _PAD = 8
 
 

@@ -134,6 +134,15 @@ def test_the_quantile_is_exceeded_as_rarely_as_it_says():
     assert exceeded == pytest.approx(0.05, abs=0.005)
 
 
+def test_a_window_with_nothing_in_common_is_beyond_any_bound():
+    """Days are so unlike each other that mean and three deviations of a share would be more than all."""
+    reference = pa.table({"day": np.repeat(np.arange(8.0), WINDOW)})
+    asked = check("univariateTest", learned={"sigma": 3})
+    [report] = held(reference, [pa.table({"day": np.full(WINDOW, 99.0)})], asked)
+    assert report.columns[0].test.threshold < 1
+    assert report.columns[0].test.drifted
+
+
 def test_lessons_survive_storage():
     lesson = learn(Past.of(weather(6, 1), WINDOW), [check("univariateDistance", learned={"sigma": 3})])["c"]
     assert Lesson.read(json.loads(json.dumps(lesson.document()))) == lesson
