@@ -25,6 +25,7 @@ WORKLOADS = (
     "serving",
     "request",
     "footprint",
+    "flavours",
     "operator",
     "logtable",
     "endurance",

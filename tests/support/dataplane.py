@@ -125,10 +125,12 @@ class Plane:
         until(is_ready, f"{entrypoint} to be ready:\n{log}", START_SECONDS)
         return served
 
-    def predictor(self, model_dir: Path, name: str = MODEL) -> Served:
+    def predictor(self, model_dir: Path, name: str = MODEL, **environment: str) -> Served:
         port = free_port()
         arguments = [f"--model_dir={model_dir}", f"--model_name={name}", f"--http_port={port}"]
-        return self.start("leeboard_workers.serving.predictor", arguments, f"/v2/models/{name}/ready", port)
+        return self.start(
+            "leeboard_workers.serving.predictor", arguments, f"/v2/models/{name}/ready", port, **environment
+        )
 
     def collector(self, root: Path, port: int | None = None, **environment: str) -> Served:
         port = port or free_port()

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from leeboard_workers.ood.detectors.known import Head
 
+MATRICES = ("probabilities", "logits", "features")
+_PREDICTIONS = ("predict", "predictions", "label")
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -50,6 +53,30 @@ def widths_of(model: Any) -> dict[str, int]:
         return features
     told = ("probabilities", "logits") if features or _adds_up(model) else ("probabilities",)
     return dict.fromkeys(told, -1 if classes is None else len(classes)) | features
+
+
+def outputs_in(answer: Any) -> Outputs:
+    """Read what an MLflow model without an estimator answers: an array, a data frame, or arrays by name.
+
+    Of arrays by name `probabilities`, `logits` and `features` (rows by columns) are what their names say; the
+    prediction is the array `predict`, `predictions` or `label`, else the first of another name, else the class of the
+    highest logit or probability.
+
+    Raises:
+        ValueError: arrays by name without any of these.
+    """
+    if not isinstance(answer, dict):
+        return Outputs(answer.to_numpy() if hasattr(answer, "to_numpy") else np.asarray(answer))
+    arrays = {str(name): np.asarray(values) for name, values in answer.items()}
+    told = {name: arrays.pop(name) for name in MATRICES if name in arrays and arrays[name].ndim == 2}  # noqa: PLR2004
+    matrices = {name: np.asarray(values, dtype=np.float64) for name, values in told.items()}
+    name = next((name for name in (*_PREDICTIONS, *arrays) if name in arrays), None)
+    if name is not None:
+        return Outputs(arrays[name], **matrices)
+    classes = matrices.get("logits", matrices.get("probabilities"))
+    if classes is None:
+        raise ValueError("the model answers no prediction, no probabilities and no logits")
+    return Outputs(classes.argmax(axis=1), **matrices)
 
 
 def head_of(model: Any) -> Head | None:

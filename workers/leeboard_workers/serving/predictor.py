@@ -28,12 +28,14 @@ from leeboard.contract.serving import (
     V2_PREDICTION_TENSOR,
     V2_PROBABILITIES_TENSOR,
 )
-from leeboard_workers.ood.outputs import Outputs, classes_of, estimator_of, outputs_of, widths_of
+from leeboard_workers.ood.outputs import MATRICES, Outputs, classes_of, estimator_of, outputs_in, outputs_of, widths_of
 from leeboard_workers.serving.asgi import host, settle
+from leeboard_workers.serving.batching import Batches
 from leeboard_workers.serving.blame import blame
 from leeboard_workers.serving.codec import BadRequestError, Rows, decode_v1, decode_v2
 from leeboard_workers.serving.signature import Signature
 
+_LONGEST_SENTENCE = 1000
 _DATATYPES = {"b": "BOOL", "i": "INT64", "u": "UINT64", "f": "FP64"}
 
 
@@ -49,6 +51,7 @@ class LeeboardModel(kserve.Model):  # type: ignore[misc]  # the SDK has no types
         """
         super().__init__(name)
         self._model_dir = model_dir
+        self._batches: Batches | None = None
         self._answered: pd.DataFrame | None = None
         """A row that the model has answered."""
 
@@ -62,6 +65,8 @@ class LeeboardModel(kserve.Model):  # type: ignore[misc]  # the SDK has no types
             raise FileNotFoundError(f"{self._model_dir} holds no MLflow model: there is no file MLmodel in it")
         self._model = mlflow.pyfunc.load_model(str(self._model_dir))
         self._estimator = estimator_of(self._model)
+        if self._estimator is not None:
+            self._batches = Batches(functools.partial(outputs_of, self._estimator))
         self._signature = Signature.of(self._model.metadata.signature)
         self._classes = None if self._estimator is None else classes_of(self._estimator)
         self.ready = True
@@ -86,7 +91,7 @@ class LeeboardModel(kserve.Model):  # type: ignore[misc]  # the SDK has no types
             frame = self._signature.frame(rows)
         except BadRequestError as error:
             raise InvalidInput(str(error)) from error
-        outputs = await asyncio.to_thread(self._outputs, frame, rows)
+        outputs = await self._asked(frame, rows)
         return self._v1(outputs) if version_one else self._v2(outputs, payload)
 
     def get_input_types(self) -> list[dict[str, Any]]:
@@ -96,37 +101,42 @@ class LeeboardModel(kserve.Model):  # type: ignore[misc]  # the SDK has no types
     def get_output_types(self) -> list[dict[str, Any]]:
         """Describe the outputs for the metadata of v2."""
         datatype = "FP64" if self._classes is None else _datatype(np.asarray(self._classes))
-        widths = {} if self._estimator is None else widths_of(self._estimator)
+        told = self._signature.matrices() if self._estimator is None else widths_of(self._estimator)
+        widths = {name: told[name] for name in MATRICES if name in told}
         return [
             {"name": V2_PREDICTION_TENSOR, "datatype": datatype, "shape": [-1]},
             *({"name": name, "datatype": "FP64", "shape": [-1, width]} for name, width in widths.items()),
         ]
 
-    def _outputs(self, frame: Any, rows: Rows) -> Outputs:
-        if self._estimator is not None:
-            return self._asked(self._estimator, frame)
+    async def _asked(self, frame: Any, rows: Rows) -> Outputs:
+        """Ask the model; a row that it cannot read, such as one of a category that it never saw, is named."""
+        if self._estimator is None:
+            return await asyncio.to_thread(self._unknown, frame, rows)
+        ask = functools.partial(outputs_of, self._estimator)
+        if self._batches is None or not isinstance(frame, pd.DataFrame):
+            return await asyncio.to_thread(ask, frame)
         try:
-            answer = self._model.predict(frame)
-        except MlflowException as error:
-            raise InvalidInput(str(error)) from error
-        predictions = answer.to_numpy() if isinstance(answer, pd.DataFrame | pd.Series) else np.asarray(answer)
-        if len(predictions) != rows.count:
-            raise kserve.errors.InferenceError(f"the model answered {len(predictions)} rows of {rows.count}")
-        return Outputs(predictions)
-
-    def _asked(self, estimator: Any, frame: Any) -> Outputs:
-        """Ask an estimator; a row that it cannot read, such as one of a category that it never saw, is named."""
-        try:
-            outputs = outputs_of(estimator, frame)
+            outputs = await self._batches.ask(frame)
         except Exception as error:
-            if self._answered is None or not isinstance(frame, pd.DataFrame):
-                raise
-            found = blame(functools.partial(outputs_of, estimator), frame, self._answered)
+            found = None
+            if self._answered is not None:
+                found = await asyncio.to_thread(blame, ask, frame, self._answered)
             if found is None:
                 raise
             raise InvalidInput(str(found)) from error
-        if self._answered is None and isinstance(frame, pd.DataFrame):
+        if self._answered is None:
             self._answered = frame.iloc[:1]
+        return outputs
+
+    def _unknown(self, frame: Any, rows: Rows) -> Outputs:
+        """Ask a model of no scikit-learn style, by MLflow alone."""
+        try:
+            answer = self._model.predict(frame)
+        except MlflowException as error:  # it quotes all of the input
+            raise InvalidInput(str(error)[:_LONGEST_SENTENCE]) from error
+        outputs = outputs_in(answer)
+        if len(outputs.predict) != rows.count:
+            raise kserve.errors.InferenceError(f"the model answered {len(outputs.predict)} rows of {rows.count}")
         return outputs
 
     def _v1(self, outputs: Outputs) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class Signature:
 
     columns: tuple[ColSpec, ...] = ()
     tensors_in: tuple[TensorSpec, ...] = ()
+    tensors_out: tuple[TensorSpec, ...] = ()
 
     @classmethod
     def of(cls, signature: ModelSignature | None) -> Self:
@@ -35,15 +36,21 @@ class Signature:
         if signature is None or signature.inputs is None:
             return cls()
         inputs = tuple(signature.inputs.inputs)
+        outputs = signature.outputs
+        told = tuple(outputs.inputs) if outputs is not None and outputs.is_tensor_spec() else ()
         if signature.inputs.is_tensor_spec():
-            return cls(tensors_in=inputs)
-        named = tuple(column for column in inputs if column.name is not None)
-        return cls(columns=named)
+            return cls(tensors_in=inputs, tensors_out=told)
+        return cls(columns=tuple(column for column in inputs if column.name is not None), tensors_out=told)
 
     @property
     def names(self) -> list[str]:
         """Names of the inputs, in order."""
         return [column.name for column in self.columns] or [tensor.name for tensor in self.tensors_in if tensor.name]
+
+    def matrices(self) -> dict[str, int]:
+        """Return name and width of the outputs that are matrices and have names."""
+        matrices = (tensor for tensor in self.tensors_out if tensor.name and len(tensor.shape) == 2)  # noqa: PLR2004
+        return {tensor.name: int(tensor.shape[1]) for tensor in matrices}
 
     def tensors(self) -> list[dict[str, Any]]:
         """Describe the inputs as v2 metadata."""

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
-from leeboard_workers.ood.outputs import classes_of, outputs_of, widths_of
+from leeboard_workers.ood.outputs import classes_of, outputs_in, outputs_of, widths_of
 
 TWO = make_classification(300, n_classes=2, random_state=0)
 THREE = make_classification(300, n_classes=3, n_informative=4, random_state=0)
@@ -71,6 +71,18 @@ def test_a_regression_answers_numbers_alone() -> None:
     model = LinearRegression().fit(TWO[0], TWO[1])
     outputs = outputs_of(model, TWO[0])
     assert (outputs.probabilities, outputs.logits, classes_of(model)) == (None, None, None)
+
+
+def test_arrays_by_name_are_what_their_names_say() -> None:
+    matrix = np.array([[0.2, 0.8], [0.9, 0.1]], dtype=np.float32)
+    network = outputs_in({"logits": matrix, "features": matrix, "hidden": matrix[:, :1]})
+    assert (network.predict.tolist(), network.probabilities) == (matrix[:, :1].tolist(), None)
+    classifier = outputs_in({"probabilities": matrix})
+    assert (classifier.predict.tolist(), classifier.probabilities.dtype) == ([1, 0], np.float64)
+    assert outputs_in({"label": [3, 4], "probabilities": matrix}).predict.tolist() == [3, 4]
+    assert outputs_in([1, 2]).predict.tolist() == [1, 2]
+    with pytest.raises(ValueError, match="no prediction"):
+        outputs_in({"features": matrix})
 
 
 def test_classes_stand_in_the_order_of_the_probabilities() -> None:
