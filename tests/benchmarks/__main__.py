@@ -29,6 +29,7 @@ WORKLOADS = (
     "operator",
     "logtable",
     "endurance",
+    "texts",
     "false_alarms",
 )
 TARGET = Path("build/bench.json")

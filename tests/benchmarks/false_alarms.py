@@ -11,7 +11,15 @@ import numpy as np
 import pyarrow as pa
 
 from leeboard.api.checks import CategoricalTest, NumericTest
+from leeboard.api.multivariate import (
+    DomainClassifier,
+    EnergyDistance,
+    MaximumMeanDiscrepancy,
+    MultivariateTest,
+    PcaReconstruction,
+)
 from leeboard_workers.drift.levels import categorical_values
+from leeboard_workers.drift.multivariate import JointTask, run_joint_test
 from leeboard_workers.drift.univariate import Pair, run_test
 from leeboard_workers.drift.values import Values, numeric_values
 from tests.benchmarks.figures import Rate
@@ -57,12 +65,26 @@ CASES = (
 )
 
 
+JOINT: dict[str, tuple[MultivariateTest, tuple[int, ...]]] = {
+    "maximum mean discrepancy": (MultivariateTest(maximum_mean_discrepancy=MaximumMeanDiscrepancy()), (100, 500)),
+    "energy distance": (MultivariateTest(energy_distance=EnergyDistance()), (100, 500)),
+    "PCA reconstruction": (MultivariateTest(pca_reconstruction=PcaReconstruction()), (100, 500, 5_000)),
+    "domain classifier": (MultivariateTest(domain_classifier=DomainClassifier()), (100, 500)),
+}
+"""Joint tests, and the rows of the reference."""
+JOINT_TRIALS = 200
+
+
 def figures() -> Iterator[Rate]:
-    """Rates of false alarms of the univariate tests, the window as large as the reference and a quarter of it."""
+    """Rates of false alarms, the window as large as the reference and a quarter of it."""
     for case in CASES:
         for rows in SIZES:
             for window in (rows, rows // 4):
                 yield _rate(case, rows, window)
+    for name, (test, sizes) in JOINT.items():
+        for rows in sizes:
+            for window in (rows, rows // 4):
+                yield _joint_rate(name, test, rows, window)
 
 
 def _rate(case: Case, rows: int, window: int) -> Rate:
@@ -74,3 +96,21 @@ def _rate(case: Case, rows: int, window: int) -> Rate:
         outcome = run_test(pair, numeric=NumericTest.KOLMOGOROV_SMIRNOV, categorical=CategoricalTest.CHI_SQUARED)
         alarms += outcome is not None and outcome.p_value < ALPHA
     return Rate(case.test, case.data, rows, window, ALPHA, trials, alarms)
+
+
+def _joint_rate(name: str, test: MultivariateTest, rows: int, window: int) -> Rate:
+    """Draw independent rows of eight columns that hang together; tests are told that rows are independent."""
+    random = np.random.default_rng([rows, window, len(name)])
+    alarms = 0
+    for trial in range(JOINT_TRIALS):
+        then, now = (_together(random, size) for size in (rows, window))
+        told = test.model_copy(update={"spans": window})
+        task = JointTask(told, then, now, dict.fromkeys(then.column_names, 1.0), seed=trial)
+        alarms += run_joint_test(task).p_value < ALPHA
+    return Rate(name, "8 columns", rows, window, ALPHA, JOINT_TRIALS, alarms)
+
+
+def _together(random: np.random.Generator, rows: int) -> pa.Table:
+    level = random.normal(size=rows)
+    columns = {f"c{number}": level * number / 4 + random.normal(size=rows) for number in range(7)}
+    return pa.table({**columns, "sky": np.where(level > 0.5, "clear", "cloudy")})

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from leeboard.api.base import ApiModel, Rule, Share, at_most_one, exactly_one
+from leeboard.api.shared import ColumnName, NoParameters
 from leeboard.api.thresholds import Learned
 
 
@@ -22,15 +23,28 @@ class RandomProjection(ApiModel):
     """How many."""
 
 
+class SentenceEmbeddings(ApiModel):
+    """What texts mean, as 384 numbers each (all-MiniLM-L6-v2); the job's image needs leeboard's extra `text`."""
+
+    columns: Annotated[
+        list[ColumnName], Field(min_length=1, max_length=20, json_schema_extra={"x-kubernetes-list-type": "set"})
+    ]
+    """Columns of text; the others enter as they are. At most 5,000 rows of either side are read, evenly spread."""
+
+
 class Reduction(ApiModel):
-    """Fewer numbers for each row before the test, learnt from the reference alone."""
+    """Other numbers for each row before the test, by what is learnt from the reference alone."""
 
     pca: PrincipalComponents | None = None
     """Principal components: when columns hang together."""
     random_projection: RandomProjection | None = None
     """Random directions: when there are very many columns, or long lists such as embeddings."""
+    model_features: NoParameters | None = None
+    """What the stable version's last hidden layer makes of a row: drift that matters to the model. For networks."""
+    sentence_embeddings: SentenceEmbeddings | None = None
+    """What texts mean: new topics, whatever the words."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("pca", "randomProjection"),)
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("pca", "randomProjection", "modelFeatures", "sentenceEmbeddings"),)
 
 
 Permutations = Annotated[int, Field(ge=19, le=10_000)]
@@ -111,6 +125,12 @@ class MultivariateTest(ApiModel):
     spans: Annotated[int, Field(ge=2, le=10_000)] | None = None
     """Spans of consecutive rows that the window is cut into; whole spans are taken for independent, not rows, since
     rows resemble their neighbours in time. Left out: as long as rows of the reference are found to do so."""
+
+    @property
+    def reduction(self) -> Reduction | None:
+        """What is made of the rows before the test; none: nothing."""
+        reduced = self.maximum_mean_discrepancy or self.energy_distance
+        return reduced.reduce if reduced is not None else None
 
     @property
     def smallest_effect(self) -> float:

@@ -7,6 +7,7 @@ from functools import partial
 import pyarrow as pa
 
 from leeboard.api.checks import Check, UnivariateDistance, UnivariateTest
+from leeboard.api.multivariate import MultivariateTest
 from leeboard.contract.jobs import CheckReport, ColumnReport, Distribution
 from leeboard_workers.data.mapping import Map, on_threads
 from leeboard_workers.data.rows import Rows, TableRows
@@ -14,8 +15,9 @@ from leeboard_workers.drift import verdicts
 from leeboard_workers.drift.block import ColumnMeasure, Comparison, infinite_share, measure_columns, missing_share
 from leeboard_workers.drift.findings import Report
 from leeboard_workers.drift.learning import Lesson
-from leeboard_workers.drift.multivariate import JointTask, UnfitRowsError, run_joint_test
+from leeboard_workers.drift.multivariate import UnfitRowsError, run_joint_test
 from leeboard_workers.drift.reference import Reference
+from leeboard_workers.drift.together import Together, joint_task
 from leeboard_workers.drift.weighing import blocks_of, weights_by_measure
 
 MAX_PICTURES = 100
@@ -45,14 +47,6 @@ class Strangers:
     """Booleans; null where a row was not scored."""
     acceptance: float
     """Share of ordinary rows that the detector lets pass."""
-
-
-@dataclass(frozen=True)
-class Together:
-    """Whole rows of both sides, in order of time."""
-
-    reference: pa.Table
-    window: pa.Table
 
 
 def compare(
@@ -110,8 +104,7 @@ def compare(
             first.setdefault("distance", columns)
         elif check.multivariate_test is not None:
             sides = together or _together(then, now)
-            task = JointTask(check.multivariate_test, sides.reference, sides.window, weight_of)
-            report = _jointly(check.name, task, lesson)
+            report = _jointly(check.name, check.multivariate_test, sides, weight_of, lesson)
         else:
             report, seen = _rowwise(check, answers, strangers, lesson)
             picture = picture or seen
@@ -147,11 +140,13 @@ def _lesson_of(check: Check, lessons: Mapping[str, Lesson] | None) -> Lesson | N
     return lessons[check.name]
 
 
-def _jointly(name: str, task: JointTask, lesson: Lesson | None) -> CheckReport:
+def _jointly(
+    name: str, test: MultivariateTest, sides: Together, weights: Mapping[str, float], lesson: Lesson | None
+) -> CheckReport:
     try:
-        return verdicts.joint_verdict(name, task.test, run_joint_test(task), lesson)
+        return verdicts.joint_verdict(name, test, run_joint_test(joint_task(test, sides, weights)), lesson)
     except UnfitRowsError as error:
-        return verdicts.unmeasured(name, "multivariateTest", task.test.smallest_effect, str(error))
+        return verdicts.unmeasured(name, "multivariateTest", test.smallest_effect, str(error))
 
 
 def _rowwise(

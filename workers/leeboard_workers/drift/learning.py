@@ -5,7 +5,7 @@ neighbours in time, and seasons as far as the reference holds them, are in it.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from math import ceil, isfinite
 from typing import Any, Self
@@ -22,8 +22,9 @@ from leeboard_workers.data.rows import Rows, TableRows
 from leeboard_workers.drift.aggregate import aggregated
 from leeboard_workers.drift.block import ColumnMeasure, Comparison, measure_columns
 from leeboard_workers.drift.cuts import Cut, cut_by_rows, round_down
-from leeboard_workers.drift.multivariate import JointTask, UnfitRowsError, run_joint_test
+from leeboard_workers.drift.multivariate import UnfitRowsError, run_joint_test
 from leeboard_workers.drift.predictions import answer_distance
+from leeboard_workers.drift.together import Together, evenly, joint_task
 from leeboard_workers.drift.weighing import blocks_of, weights_by_measure
 
 SHARES = frozenset({"JensenShannon", "Hellinger", "TotalVariation", "Auto"})
@@ -69,6 +70,8 @@ class Past:
     """The stable version's answers, in order of time; may be fewer."""
     answer_cuts: Sequence[Cut] = ()
     """Their windows."""
+    features: pa.Table | None = None
+    """What the model makes of the rows that were answered: one column, `features`."""
 
     @classmethod
     def of(cls, table: pa.Table, window_rows: int) -> Self:
@@ -152,7 +155,7 @@ def _lesson(
     learned = check.learned
     if learned is None:
         raise ValueError(f"the check {check.name} learns nothing")
-    cuts = past.answer_cuts if check.prediction is not None else past.cuts
+    cuts = past.answer_cuts if check.prediction is not None or _of_features(check) else past.cuts
     rows = int(np.median([min(end - start, past.window_rows) for start, end in cuts])) if cuts else 0
     told = LearnedThreshold(rule=learned.told, windows=len(cuts), rows=rows)
     if len(cuts) < learned.windows_needed:
@@ -235,15 +238,29 @@ def _joint_effects(
 ) -> list[float | None]:
     if check.multivariate_test is None:
         raise ValueError(f"the check {check.name} is no joint test")
-    weight_of = weights_by_measure(fold, weights)
-    table = past.table(past.rows.names)
+    test, rows = check.multivariate_test, past.table(past.rows.names)
+    own = past.features
+    sides = Together(rows, rows, Together(own, own) if own is not None else None)
+    try:
+        task = joint_task(test, sides, weights_by_measure(fold, weights))
+    except UnfitRowsError:
+        return []
+    table, cuts = task.reference, past.answer_cuts if _of_features(check) else past.cuts
+    if table.num_rows < rows.num_rows and not _of_features(check):
+        cuts = evenly(rows, table.num_rows, past.cuts)[1]
     effects: list[float | None] = []
-    for rest, window in _folds(table, past.cuts, past.window_rows):
+    for rest, window in _folds(table, cuts, past.window_rows):
         try:
-            effects.append(run_joint_test(JointTask(check.multivariate_test, rest, window, weight_of)).effect)
+            effects.append(run_joint_test(replace(task, reference=rest, window=window)).effect)
         except UnfitRowsError:
             effects.append(None)
     return effects
+
+
+def _of_features(check: Check) -> bool:
+    """Whether a joint test looks at what the model makes of the rows."""
+    reduction = check.multivariate_test.reduction if check.multivariate_test is not None else None
+    return reduction is not None and reduction.model_features is not None
 
 
 def _answer_distances(check: Check, past: Past) -> list[float | None]:

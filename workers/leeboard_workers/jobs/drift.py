@@ -1,9 +1,12 @@
 """Scores one window: compares its rows with the reference's, judges answers by their labels, writes the report."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from leeboard.api.checks import Check, ColumnWeighting
@@ -16,6 +19,7 @@ from leeboard_workers.drift.selection import selected_columns, selects, stated_w
 from leeboard_workers.jobs import performance
 from leeboard_workers.jobs.frame import Artifacts, Desk
 from leeboard_workers.jobs.lessons import lessons_of
+from leeboard_workers.jobs.models import ModelError
 from leeboard_workers.jobs.past import past_windows
 from leeboard_workers.jobs.sides import Sides
 
@@ -100,19 +104,30 @@ def _compared(checks: list[Check], request: DriftRequest, sides: Sides, desk: De
         weights=weights,
         answers=_answers(request, sides) if any(check.prediction for check in checks) else None,
         strangers=_strangers(request, sides),
-        together=_together(features, sides) if any(check.multivariate_test for check in checks) else None,
+        together=_together(features, checks, sides),
         lessons=lessons_of(checks, weights, features, sides, desk),
         run=desk.sharing((sides.reference.features.rows + now.rows) * len(features)),
     )
 
 
-def _together(features: list[str], sides: Sides) -> Together:
+def _together(features: list[str], checks: Sequence[Check], sides: Sides) -> Together | None:
     """Read both sides at once: joint tests need whole rows, in order of time."""
+    joint = [check.multivariate_test for check in checks if check.multivariate_test is not None]
+    if not joint:
+        return None
     then, now = sides.reference, sides.log
-    return Together(
+    whole = Together(
         then.in_time([name for name in features if name in then.features.names]),
         now.in_time([name for name in features if name in now.features.names]),
     )
+    if not any(test.reduction is not None and test.reduction.model_features for test in joint):
+        return whole
+    try:
+        own, times = sides.features_then()
+        own = own if times is None else own.take(pa.array(np.argsort(times, kind="stable")))
+        return replace(whole, features=Together(own, sides.features_now()))
+    except ModelError as error:
+        return replace(whole, no_features=str(error))
 
 
 def _rows_judged(judged: Mapping[str, CheckReport]) -> int:

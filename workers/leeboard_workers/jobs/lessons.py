@@ -1,6 +1,7 @@
 """Thresholds that a request's reference teaches: its windows are as long as the scored one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from leeboard_workers.data.windows import instant
 from leeboard_workers.drift.cuts import Cut, Instants, cut_by_rows, cut_by_time, round_down
 from leeboard_workers.drift.learning import Lesson, Past, learn
 from leeboard_workers.jobs.frame import Desk
+from leeboard_workers.jobs.models import ModelError
 from leeboard_workers.jobs.references import learned_once
 from leeboard_workers.jobs.sides import Sides
 
@@ -42,7 +44,7 @@ def lessons_of(
     share = desk.sharing(sides.reference.features.rows * len(names))
 
     def learned() -> dict[str, Lesson]:
-        past = _past(names, rows, sides, answers=any(check.prediction for check in learning))
+        past = _past(names, rows, sides, learning)
         return learn(past, learning, weights=weights, run=share)
 
     ref = sides.reference.ref
@@ -57,21 +59,36 @@ def lessons_of(
         None if weights is None else dict(weights),
         _length(request),
         rows,
-        request.version if any(check.prediction for check in learning) else "",
+        request.version if any(_asks_the_model(check) for check in learning) else "",
         request.seed,
     )
     return learned_once(desk.run.client, request.experiment, identity, learned)
 
 
-def _past(names: Sequence[str], rows: int, sides: Sides, *, answers: bool) -> Past:
+def _past(names: Sequence[str], rows: int, sides: Sides, learning: Sequence[Check]) -> Past:
     features = sides.reference.features.select(names)
     order, cuts = _cut(sides.reference_times, features.rows, rows, sides.request)
-    if not answers:
-        return Past(features, cuts, rows, order)
+    past = Past(features, cuts, rows, order)
+    if not any(_asks_the_model(check) for check in learning):
+        return past
     said = sides.answers_then
     answer_order, answer_cuts = _cut(sides.answer_times, len(said), rows, sides.request)
     said = said if answer_order is None else said.take(answer_order)
-    return Past(features, cuts, rows, order, said, answer_cuts)
+    past = replace(past, answers=said, answer_cuts=answer_cuts)
+    if not any(check.multivariate_test for check in learning if _asks_the_model(check)):
+        return past
+    try:
+        own, _ = sides.features_then()
+    except ModelError:
+        return past  # the check says so when it is run
+    return replace(past, features=own if answer_order is None else own.take(answer_order))
+
+
+def _asks_the_model(check: Check) -> bool:
+    if check.prediction is not None:
+        return True
+    reduction = check.multivariate_test.reduction if check.multivariate_test is not None else None
+    return reduction is not None and reduction.model_features is not None
 
 
 def _cut(

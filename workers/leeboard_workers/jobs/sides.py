@@ -25,6 +25,7 @@ from leeboard_workers.drift import reference as prepared
 from leeboard_workers.drift.cuts import NO_TIME, Instants
 from leeboard_workers.drift.outcomes import Outcomes, outcomes_of, probabilities_of
 from leeboard_workers.jobs.frame import Desk
+from leeboard_workers.jobs.insides import features_table
 from leeboard_workers.jobs.models import LoadedModel, find_version, load, signature_inputs
 from leeboard_workers.jobs.references import MAX_STORED_VALUES, prepared_once
 
@@ -148,6 +149,26 @@ class Sides:
             return _microseconds("time", rows.filter(pc.equal(rows["version"], self.request.version))["time"])
         column, times = self.reference.time_column, self.answered.times
         return None if column is None or times is None else _microseconds(column, times)
+
+    def features_then(self) -> tuple[pa.Table, Instants | None]:
+        """Return what the model's last hidden layer makes of rows of the reference, and when they were.
+
+        Raises:
+            DatasetError, ModelError: reference or model cannot be had, or the model has no such layer.
+        """
+        if self._earlier is None:
+            return self._features(self.answered.inputs), self.answer_times
+        rows = self._logged_reference
+        rows = rows.filter(pc.equal(rows["version"], self.request.version))
+        return self._features(features_of(rows)), self.answer_times
+
+    def features_now(self) -> pa.Table:
+        """Return the same of rows of the window, in order of time. Raises ModelError."""
+        return self._features(self.log.in_time(self.log.features.names))
+
+    def _features(self, rows: pa.Table) -> pa.Table:
+        names = [name for name in self.model.features or rows.column_names if name in rows.column_names]
+        return features_table(self.model, rows.select(names))
 
     @property
     def classes(self) -> tuple[object, ...] | None:

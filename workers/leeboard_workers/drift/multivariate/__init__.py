@@ -3,8 +3,8 @@
 from leeboard_workers.drift.multivariate.classifier import domain_classifier
 from leeboard_workers.drift.multivariate.device import Device, cpu, fastest
 from leeboard_workers.drift.multivariate.discrepancy import Permuting, energy_distance, maximum_mean_discrepancy
-from leeboard_workers.drift.multivariate.joint import JointTask, UnfitRowsError, run_joint_test
-from leeboard_workers.drift.multivariate.outcome import JointOutcome
+from leeboard_workers.drift.multivariate.joint import JointTask, run_joint_test
+from leeboard_workers.drift.multivariate.outcome import JointOutcome, UnfitRowsError
 from leeboard_workers.drift.multivariate.reconstruction import pca_reconstruction
 from leeboard_workers.drift.multivariate.sides import Sides
 

@@ -41,6 +41,8 @@ class NormalScores:
 
     knots: NDArray[np.float64]
     scores: NDArray[np.float64]
+    outside: float
+    """Score of what lies beyond all values of the reference: of few, that is no rare thing."""
     missing_scale: float
 
     @classmethod
@@ -54,7 +56,8 @@ class NormalScores:
         knots = np.unique(present)
         ranks = np.searchsorted(present, knots, "left") + np.searchsorted(present, knots, "right")
         scores = ndtri(ranks / (2.0 * max(len(present), 1)))
-        return cls(knots, scores, _scale_of_share(missing))
+        outside = float(ndtri(1.0 - 0.25 / max(len(present), 1)))
+        return cls(knots, scores, outside, _scale_of_share(missing))
 
     def encode(self, column: pa.ChunkedArray) -> NDArray[np.float64]:
         """Return score and absence."""
@@ -69,11 +72,10 @@ class NormalScores:
 
     def _score(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Interpolate between the knots; beyond them the score is that of a rank outside the reference."""
-        outside = float(ndtri(1.0 - 0.25 / (QUANTILES - 1)))
         finite = np.clip(values, self.knots[0], self.knots[-1])
         scores: NDArray[np.float64] = np.interp(finite, self.knots, self.scores)
-        scores[values < self.knots[0]] = -outside
-        scores[values > self.knots[-1]] = outside
+        scores[values < self.knots[0]] = -self.outside
+        scores[values > self.knots[-1]] = self.outside
         return scores
 
 

@@ -11,17 +11,13 @@ from leeboard_workers.drift.multivariate.classifier import domain_classifier
 from leeboard_workers.drift.multivariate.device import fastest
 from leeboard_workers.drift.multivariate.discrepancy import Permuting, energy_distance, maximum_mean_discrepancy
 from leeboard_workers.drift.multivariate.encode import EncodedTables, encoded
-from leeboard_workers.drift.multivariate.outcome import JointOutcome
+from leeboard_workers.drift.multivariate.outcome import JointOutcome, UnfitRowsError
 from leeboard_workers.drift.multivariate.reconstruction import pca_reconstruction
 from leeboard_workers.drift.multivariate.reduce import principal_components, random_projection
 from leeboard_workers.drift.multivariate.sides import Sides
 
 FEWEST_ROWS = 2
 _TOLD_REFUSALS = 3
-
-
-class UnfitRowsError(ValueError):
-    """There is nothing to test; the message says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +91,8 @@ def _weighted(tables: EncodedTables, weights: Mapping[str, float]) -> EncodedTab
 
 
 def _reduced(sides: Sides, reduction: Reduction | None, seed: int) -> Sides:
-    if reduction is None:
-        return sides
+    if reduction is None or reduction.model_features is not None or reduction.sentence_embeddings is not None:
+        return sides  # of the latter the rows were made before
     if reduction.pca is not None:
         reduce = principal_components(sides.reference, reduction.pca.components)
     elif reduction.random_projection is not None:

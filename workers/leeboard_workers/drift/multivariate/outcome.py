@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
+class UnfitRowsError(ValueError):
+    """There is nothing to test; the message says what is missing."""
+
+
 @dataclass(frozen=True)
 class JointOutcome:
     """All columns at once, then against now."""
