@@ -1,6 +1,7 @@
 """A fitted detector as the data plane uses it: rows in, scores, p-values, flags and the columns to blame out."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,11 @@ class FittedDetector:
         p_values, flags = self._judged(scores, matrix)
         return Scores(scores, p_values, flags, ((),) * len(scores))
 
+    @cached_property
+    def _explaining(self) -> Explaining | None:
+        """The scorer, if it can explain; to ask takes as long as to score."""
+        return self.scorer if isinstance(self.scorer, Explaining) else None
+
     def _judged(self, scores: Matrix, matrix: Matrix) -> tuple[Matrix, NDArray[np.bool_]]:
         if self.by_class is None or not isinstance(self.scorer, Classifying):
             return self.calibration.p_values(scores), self.calibration.flags(scores)
@@ -86,7 +92,7 @@ class FittedDetector:
         if len(rows) == 0:
             return tuple(blame)
         strange = encoded.matrix[rows]
-        parts = self.scorer.contributions(strange) if isinstance(self.scorer, Explaining) else np.square(strange)
+        parts = np.square(strange) if self._explaining is None else self._explaining.contributions(strange)
         alarmed = encoded.alarms[rows]
         shares = np.where(alarmed, np.inf, encoder.by_column(parts))
         most = np.argsort(-shares, axis=1, kind="stable")[:, :TOP_FEATURES]

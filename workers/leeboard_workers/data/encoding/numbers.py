@@ -14,6 +14,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from leeboard_workers.data.encoding.interpolation import Interpolation
+
 FARTHEST = 1e3
 """No encoded value lies beyond it."""
 
@@ -100,8 +102,8 @@ class NumericBlock:
         self._start = 2.0 * _upright(range(len(columns)))
         self._fall = self._unit[:, 0] / np.array([column.below for column in columns])
         self._rise = self._unit[:, 0] / np.array([column.above for column in columns])
-        self._knots = np.concatenate([[-1.0], *(self._scaled(at, column.knots) for at, column in enumerate(columns))])
-        self._scores = np.concatenate([[0.0], *(column.scores for column in columns)])
+        knots = np.concatenate([[-1.0], *(self._scaled(at, column.knots) for at, column in enumerate(columns))])
+        self._score = Interpolation(knots, np.concatenate([[0.0], *(column.scores for column in columns)]))
         self._closed = np.array([at for at, column in enumerate(columns) if len(column.known)], dtype=np.intp)
         known = [self._scaled(at, columns[at].known) for at in self._closed]
         self._known = np.concatenate([[-1.0], *known, [np.inf]])
@@ -115,7 +117,7 @@ class NumericBlock:
             beyond = values
             beyond -= inside
             inside += self._start
-            scores = np.interp(inside, self._knots, self._scores)
+            scores = self._score(inside)
         missing = np.zeros(scores.shape, dtype=bool)
         alarms = missing.copy()
         if (outside := np.nonzero(beyond))[0].size:  # few cells at most; also those that are missing

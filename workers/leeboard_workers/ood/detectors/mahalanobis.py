@@ -57,7 +57,7 @@ class MahalanobisScorer:
 
     def contributions(self, rows: Matrix) -> Matrix:
         """Return how much each column adds to the squared distance to the nearest mean (rows sum to it)."""
-        apart = rows - self.means[self.classes(rows)]
+        apart = rows - (self.means if len(self.means) == 1 else self.means[self.classes(rows)])
         parts: Matrix = apart * (apart @ self.whitening @ self.whitening.T)
         return parts
 
