@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 from leeboard.contract.examinations import VerifyReport
 from leeboard.contract.jobs import JobRequest
-from tests.support.operatorprocess import jobs, request_of
+from tests.support.operatorprocess import OperatorProcess, jobs, request_of
 from tests.support.scene import ROLLOUT, Scene
 
 QUICK = ROLLOUT | {
@@ -179,3 +182,37 @@ async def test_a_namespace_that_goes_and_comes_back_takes_nothing_down(scene: Sc
     log = scene.operator.log.read_text()
     assert "Traceback" not in log, log[-4000:]
     assert "InternalError" not in log
+
+
+async def test_two_operators_at_once_walk_one_rollout(scene: Scene, tmp_path: Path) -> None:
+    scene.register("champion")
+    await scene.make(rollout=QUICK)
+    operator = scene.operator
+    second = OperatorProcess(scene.bench, tmp_path / "second.log", operator.kinds, operator.variables)
+    async with operator, second:
+        await scene.settles("1")
+        scene.register("challenger")
+        await scene.settles("2", within=90)
+
+    assert scene.cluster.splits == [{"1": 100}, {"1": 80, "2": 20}, {"1": 40, "2": 60}, {"2": 100}]
+    status = await scene.status()
+    assert [(entry["version"], entry["outcome"]) for entry in status["history"]] == [
+        ("2", "Promoted"),
+        ("1", "Promoted"),
+    ]
+    assert status["attempts"] == 2
+    assert scene.aliases() == {"champion": "2"}
+
+
+async def test_a_hostile_name_is_a_name_and_nothing_else(scene: Scene) -> None:
+    scene.model = f"A model_of.mine -- {scene.bench.namespace}"  # all that the schema lets through
+    scene.client.create_registered_model(scene.model)
+    scene.register("champion", **{"a/b:c d": "'; $(reboot)"})
+    await scene.make()
+    async with scene.operator:
+        await scene.settles("1", within=60)
+        [arm] = await scene.cluster.arms()
+
+    assert re.fullmatch(r"flights-v1-[0-9a-f]+", arm["metadata"]["name"])
+    assert "reboot" not in json.dumps(arm)
+    assert scene.client.get_registered_model(scene.model).tags["leeboard.owner.champion"].endswith("/flights")

@@ -521,3 +521,15 @@ async def test_another_attempt_waits_for_the_log_and_for_a_place(world: PlayedWo
     world.end_job("other")
     await world.settle(LOOP, NAME)
     assert len(world.jobs) == 2
+
+
+async def test_a_clock_that_jumps_back_scores_no_window_twice(world: PlayedWorld) -> None:
+    await score(world, report())
+    tick(world, -120)
+    await world.settle(LOOP, NAME)
+    assert len(world.requests) == 1
+    tick(world, 120)
+    await world.settle(LOOP, NAME)
+    assert len(world.requests) == 1
+    await score(world, report())
+    assert len(world.requests) == 2

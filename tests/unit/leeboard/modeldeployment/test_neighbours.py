@@ -1,6 +1,7 @@
 """Neighbours that are away, crashes at any step, and a system that rests."""
 
 import copy
+from datetime import timedelta
 
 import pytest
 
@@ -161,3 +162,39 @@ def test_a_route_that_someone_changed_is_put_right():
 
     assert any(isinstance(step, Apply) for step in plan.steps)
     assert played.route["spec"]["hostnames"] == ["flights.default.models.local"]
+
+
+@pytest.mark.parametrize("minutes", [-24 * 60, -60, 10])
+def test_a_clock_that_jumps_skips_no_step_and_gives_nothing_away(minutes: int):
+    played = PlayedDeployment()
+    played.serve("1")
+    played.register("2")
+    played.alias("challenger", "2")
+    played.run(30)
+    seen = [played.split()]
+    played.now += timedelta(minutes=minutes)
+    played.run(20)
+    seen.append(played.split())
+    played.now -= timedelta(minutes=minutes)
+    for _ in range(40):
+        played.run(30)
+        seen.append(played.split())
+
+    walked = [split for number, split in enumerate(seen) if number == 0 or split != seen[number - 1]]
+    assert walked == [{"1": 90, "2": 10}, {"1": 50, "2": 50}, {"2": 100}]
+    assert played.ready() == ("True", "Serving")
+    assert played.known.rejected_versions == []
+
+
+def test_a_clock_that_jumps_past_the_deadline_rejects_nothing():
+    played = PlayedDeployment(answers={"requests": 0.0})
+    played.serve("1")
+    played.register("2")
+    played.alias("challenger", "2")
+    played.run(30)
+    played.now += timedelta(days=1)
+    played.settle()
+
+    assert played.split() == {"1": 100}
+    assert played.known.last_rollout.reason == "ProgressDeadlineExceeded"
+    assert played.ready() == ("False", "TriedAgainLater")
