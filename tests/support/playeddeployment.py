@@ -87,6 +87,7 @@ class PlayedArm:
             name=self.manifest["metadata"]["name"],
             uid=self.uid,
             version=self.manifest["metadata"]["labels"]["leeboard.dev/version"],
+            labels=self.manifest["metadata"]["labels"],
             ours=self.ours,
             deleting=self.deleting,
             min_replicas=spec["predictor"]["minReplicas"],

@@ -179,7 +179,11 @@ async def test_what_people_change_by_hand_does_no_harm(scene: Scene) -> None:
         [arm] = await scene.cluster.arms()
         routes = f"/apis/gateway.networking.k8s.io/v1/namespaces/{scene.bench.namespace}/httproutes/{NAME}"
         arms = f"/apis/serving.kserve.io/v1beta1/namespaces/{scene.bench.namespace}/inferenceservices"
-        await scene.bench.patch(f"{arms}/{arm['metadata']['name']}", {"metadata": {"labels": {"team": "blue"}}})
+        there = f"{arms}/{arm['metadata']['name']}"
+        await scene.bench.patch(there, {"metadata": {"labels": {"team": "blue", "leeboard.dev/modeldeployment": None}}})
+        await scene.bench.until(lambda: _labelled(scene, there, arm), "the label to be given back")
+        await scene.bench.patch(there, {"metadata": {"labels": {"app.kubernetes.io/managed-by": "somebody"}}})
+        await scene.bench.until(lambda: _labelled(scene, there, arm), "the arm to be seen again")
         await scene.bench.person.delete(routes)
         await scene.bench.until(lambda: _exists(scene, routes), "the route to be made again")
         scene.client.delete_registered_model_alias(scene.model, "champion")
@@ -189,6 +193,11 @@ async def test_what_people_change_by_hand_does_no_harm(scene: Scene) -> None:
 
     assert scene.cluster.splits == [{"1": 100}]
     assert (await scene.status())["attempts"] == 1
+
+
+async def _labelled(scene: Scene, where: str, arm: dict[str, Any]) -> bool:
+    found = (await scene.bench.person.get(where)).json()["metadata"]
+    return bool(found["uid"] == arm["metadata"]["uid"] and arm["metadata"]["labels"].items() <= found["labels"].items())
 
 
 async def _exists(scene: Scene, where: str) -> bool:

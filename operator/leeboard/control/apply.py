@@ -7,7 +7,6 @@ from leeboard.api.modeldeployment import RegistryWrite
 from leeboard.contract.documents import short_hash
 from leeboard.control.children import is_being_deleted, owner_uid
 from leeboard.control.conditions import cut
-from leeboard.control.kinds import MANAGED_BY_LABEL, MANAGER
 from leeboard.control.listing import Manifest
 from leeboard.control.rayjobs import is_running
 from leeboard.control.ref import Ref
@@ -108,12 +107,21 @@ class _Hand:
             if found is None:
                 raise TransientError(f"{_title(manifest)} was there and is gone: it is made again") from None
             _demand_ours(found, manifest)
-            made = found
+            made = await self._relabelled(found, manifest)
         self._world.store.put(made, by=self._ref)
+
+    async def _relabelled(self, found: Manifest, manifest: Manifest) -> Manifest:
+        """Give a child of ours back the labels by which the store sees it. RayJobs are never edited."""
+        patch = {"metadata": {"labels": manifest["metadata"].get("labels", {})}}
+        if manifest["kind"] == "RayJob" or contains(found, patch):
+            return found
+        return await self._world.client.patch(
+            manifest["kind"], self._ref.namespace, manifest["metadata"]["name"], patch
+        )
 
     async def _scale(self, step: Scale) -> None:
         size = {"minReplicas": step.min_replicas, "maxReplicas": step.max_replicas}
-        patch = {"spec": {"predictor": size, "transformer": size}}
+        patch = {"metadata": {"labels": dict(step.labels)}, "spec": {"predictor": size, "transformer": size}}
         live = self._world.store.get("InferenceService", self._ref.namespace, step.name)
         if live is None or not contains(live, patch):
             answer = await self._world.client.patch("InferenceService", self._ref.namespace, step.name, patch)
@@ -181,8 +189,6 @@ def _demand_ours(live: Manifest, manifest: Manifest) -> None:
             "it is made when that one is gone; delete it if it stays",
             "ChildNotOurs",
         )
-    if live["metadata"].get("labels", {}).get(MANAGED_BY_LABEL) != MANAGER:
-        raise TransientError(f"{_title(manifest)} is there and not Leeboard's: delete or rename it", "ChildNotOurs")
 
 
 def _title(manifest: Manifest) -> str:

@@ -1,5 +1,6 @@
 """What a decision may ask for: a plan of steps, a status, and when to look again. Pure data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,11 +45,12 @@ class Create:
 
 @dataclass(frozen=True)
 class Scale:
-    """Change an arm's replicas in place (the only thing of an arm that is ever changed)."""
+    """Change an arm's replicas in place, and give back labels that were taken away: nothing else of an arm changes."""
 
     name: str
     min_replicas: int
     max_replicas: int
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

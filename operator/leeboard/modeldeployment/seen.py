@@ -44,6 +44,7 @@ class ArmSeen:
     """Whether what is wrong is the version's own: its model cannot be loaded."""
     detector_uri: str | None = None
     """The detector that it carries."""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def usable(self) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from leeboard.api.base import seconds
-from leeboard.api.modeldeployment import ModelDeploymentStatus, RegistryWrite, Retiring
-from leeboard.control import attempts
+from leeboard.api.modeldeployment import CandidateStatus, ModelDeploymentStatus, RegistryWrite, Retiring, StableStatus
+from leeboard.control import attempts, children
 from leeboard.control.clock import instant, iso
 from leeboard.control.steps import Apply, Delete, Look, Scale, Step, WriteRegistry
 from leeboard.modeldeployment import manifests, route, versions
@@ -22,19 +22,20 @@ def tidied(view: View, status: ModelDeploymentStatus) -> ModelDeploymentStatus:
     retiring = [entry for entry in status.retiring if entry.arm in arms]
     if status.stable is None:  # perhaps only because the status was lost and the registry does not answer
         return status.model_copy(update={"retiring": retiring})
-    known = set(_kept(status)) | {entry.arm for entry in retiring}
+    kept = {entry.arm for entry in _kept(status)}
+    known = kept | {entry.arm for entry in retiring}
     strays = [
         Retiring(version=arm.version, arm=arm.name, delete_time=iso(view.now + DRAIN))
         for arm in arms.values()
         if arm.usable and arm.version and arm.name not in known
     ]
-    retiring = [entry for entry in retiring if entry.arm not in _kept(status)]
+    retiring = [entry for entry in retiring if entry.arm not in kept]
     return status.model_copy(update={"retiring": [*retiring, *strays][:_MAX_RETIRING]})
 
 
-def _kept(status: ModelDeploymentStatus) -> list[str]:
+def _kept(status: ModelDeploymentStatus) -> list[StableStatus | CandidateStatus]:
     previous = status.rollout.previous if status.rollout else None
-    return [entry.arm for entry in (status.stable, status.candidate, previous) if entry is not None]
+    return [entry for entry in (status.stable, status.candidate, previous) if entry is not None]
 
 
 def route_steps(after: View) -> tuple[Step, ...]:
@@ -59,10 +60,17 @@ def registry_steps(after: View, writes: tuple[RegistryWrite, ...]) -> tuple[Step
 
 
 def scale_steps(after: View) -> tuple[Step, ...]:
-    """Return the changes of size, in place."""
+    """Return the changes of size, in place, and the labels that somebody took away."""
     wanted = manifests.replica_range(after.subject)
-    standing = [arm for name in _kept(after.status) if (arm := after.arm(name)) is not None]
-    return tuple(Scale(arm.name, *wanted) for arm in standing if (arm.min_replicas, arm.max_replicas) != wanted)
+    steps = []
+    for entry in _kept(after.status):
+        arm = after.arm(entry.arm)
+        labels = children.labels(after.subject.metadata.name, {children.LABEL_VERSION: entry.version})
+        if arm is not None and (
+            (arm.min_replicas, arm.max_replicas) != wanted or not labels.items() <= arm.labels.items()
+        ):
+            steps.append(Scale(arm.name, *wanted, labels))
+    return tuple(steps)
 
 
 def delete_steps(after: View) -> tuple[Step, ...]:
