@@ -31,6 +31,8 @@ _MAX_BYTES = 50 * 2**30
 _MAX_FILES = 10_000
 _MAX_DEPTH = 32
 _HOPS = 4
+_RETRIES = "3"
+"""Of an HTTP request, with MLflow's back-off: about 14 s. Then a sentence is worth more, and Kubernetes tries again."""
 _SCRATCH = ".leeboard-fetch"
 _LEDGER = "fetched.json"
 
@@ -202,6 +204,7 @@ def main() -> None:
     parser.add_argument("uri")
     parser.add_argument("destination", type=Path)
     options = parser.parse_args()
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", _RETRIES)
     try:
         check_allowed(options.uri, os.environ.get(ENV_ALLOWED))
         fetched = fetch(options.uri, options.destination, int(os.environ.get(ENV_MAX_BYTES) or _MAX_BYTES))
