@@ -19,6 +19,7 @@ from leeboard.control.client import Client
 from leeboard.control.conditions import find
 from leeboard.crdgen.rbac import cluster_role
 from leeboard.sandbox.processes import free_port, until
+from leeboard.sandbox.rights import grants
 from tests.support.bench import Bench, monitor
 from tests.support.manifests import DRIFT_MONITOR, MODEL_DEPLOYMENT, RETRAIN_POLICY
 
@@ -29,19 +30,7 @@ LIMITED = "leeboard-limited"
 @pytest.fixture
 async def environment(bench: Bench) -> dict[str, str]:
     """Be somebody who may do what the ClusterRole says, with neighbours that are all away."""
-    role = cluster_role()
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": role["metadata"]["name"]},
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": "ClusterRole",
-            "name": role["metadata"]["name"],
-        },
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": LIMITED}],
-    }
-    for plural, manifest in (("clusterroles", role), ("clusterrolebindings", binding)):
+    for plural, manifest in grants("leeboard", LIMITED):
         answer = await bench.person.post(f"{RBAC}/{plural}", json=manifest)
         assert answer.status_code in {201, 409}, answer.text
     away = f"http://127.0.0.1:{free_port()}"

@@ -37,12 +37,7 @@ CONTROLLERS = ("garbage-collector-controller", "namespace-controller", "clusterr
 # ServiceAccount wants a token for every pod, and here nobody makes any.
 _DISABLED_ADMISSION = ("ServiceAccount",)
 
-_AUDIT_POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [{"level": "None", "verbs": ["get", "list", "watch"]}, {"level": "Metadata"}],
-}
+_READS = ["get", "list", "watch"]
 
 
 class ControlPlane:
@@ -51,6 +46,7 @@ class ControlPlane:
     Args:
         folder: where keys, logs and data go; without it, a temporary folder that is removed at the end.
         keep: leave the folder where it is.
+        audited: users of whom reads are in the audit log, too.
         controllers: which controllers run; with none of them kube-controller-manager does not run at all.
         say: is told what is built or downloaded when programs are missing.
     """
@@ -60,6 +56,7 @@ class ControlPlane:
         *,
         folder: Path | None = None,
         keep: bool = False,
+        audited: Sequence[str] = (),
         controllers: Sequence[str] = CONTROLLERS,
         say: programs.Say = programs.quiet,
     ) -> None:
@@ -67,6 +64,7 @@ class ControlPlane:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.audit_log = self.folder / "audit.jsonl"
         self._keep = keep
+        self._audited = list(audited)
         self._say = say
         self._controllers = tuple(controllers)
         self._authority = Authority()
@@ -195,10 +193,25 @@ class ControlPlane:
 
         An event has `verb`, `user.username`, `objectRef`, `responseStatus.code`, `stageTimestamp` and more.
         """
+        return [event for event in self.requests(user) if event["verb"] not in _READS]
+
+    def requests(self, user: str | None = None) -> list[dict[str, Any]]:
+        """Return all audit events, of one user or of all; reads only of those that are audited."""
         if not self.audit_log.exists():
             return []
         events = [json.loads(line) for line in self.audit_log.read_text().splitlines() if line.endswith("}")]
         return [event for event in events if user is None or event["user"]["username"] == user]
+
+    def _audit_policy(self) -> dict[str, Any]:
+        rules: list[dict[str, Any]] = [{"level": "None", "verbs": _READS}, {"level": "Metadata"}]
+        if self._audited:
+            rules.insert(0, {"level": "Metadata", "users": self._audited})
+        return {
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            "omitStages": ["RequestReceived"],
+            "rules": rules,
+        }
 
     async def _again(self, name: str, flags: Sequence[str], ready: Ready) -> Child:
         await self._processes.forget(name)
@@ -212,7 +225,7 @@ class ControlPlane:
         tokens = self.folder / "tokens.key"
         tokens.touch(mode=0o600)
         tokens.write_bytes(signing_key())
-        (self.folder / "audit-policy.yaml").write_text(yaml.safe_dump(_AUDIT_POLICY))
+        (self.folder / "audit-policy.yaml").write_text(yaml.safe_dump(self._audit_policy()))
 
     def _tls(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cadata=self._authority.certificate.decode())

@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
-from leeboard.sandbox import flights
+from leeboard.sandbox import flights, rights
 from leeboard.sandbox.replay import Replay
 from leeboard.sandbox.scenario import MODEL, REPORTS, Scenario
-from leeboard.sandbox.stack import Stack
+from leeboard.sandbox.stack import OPERATOR, Stack
 from leeboard.sandbox.story import Story
 from leeboard.sandbox.watch import Watch
 
@@ -39,6 +39,7 @@ async def demo(*, keep: bool) -> int:
                 scenario = Scenario(stack, story, watch, data, Path(folder))
                 replay.append(scenario.replay)
                 await scenario.run()
+                _claim_rights(stack, story)
             except (RuntimeError, TimeoutError, ValueError, httpx.HTTPError) as error:
                 story.claim(f"the story could be told to its end ({error})", holds=False)
                 stack.save_logs(REPORTS / "logs")
@@ -50,6 +51,20 @@ async def demo(*, keep: bool) -> int:
     failed = [what for what, holds in story.claims if not holds]
     console.print(f"\n{len(story.claims) - len(failed)} of {len(story.claims)} claims observed")
     return 1 if failed else 0
+
+
+def _claim_rights(stack: Stack, story: Story) -> None:
+    asked = rights.asked(stack.plane.requests(OPERATOR))
+    denied = [str(right) for right, codes in asked.items() if httpx.codes.FORBIDDEN in codes]
+    unused = [str(right) for right in rights.granted() - asked.keys()]
+    story.claim(
+        f"the operator was denied nothing{_listed(denied)}, and used each right of its ClusterRole{_listed(unused)}",
+        holds=not denied and not unused,
+    )
+
+
+def _listed(rights_missed: list[str]) -> str:
+    return f" (but {', '.join(sorted(rights_missed))})" if rights_missed else ""
 
 
 async def _linger(stack: Stack, story: Story) -> None:

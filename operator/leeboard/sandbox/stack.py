@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import httpx
 
-from leeboard.sandbox import crds
+from leeboard.sandbox import crds, rights
 from leeboard.sandbox.controlplane import ControlPlane
 from leeboard.sandbox.gateway import Endpoints, Gateway
 from leeboard.sandbox.manifests import SHORT
@@ -64,7 +64,7 @@ class Stack:
     def __init__(self, *, folder: Path | None = None, say: Say = lambda _: None) -> None:
         self._temporary = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="leeboard-sandbox-"))
-        self.plane = ControlPlane(folder=self.folder / "kubernetes", keep=True, say=say)
+        self.plane = ControlPlane(folder=self.folder / "kubernetes", keep=True, audited=[OPERATOR], say=say)
         self.supervisor = Supervisor(self.folder / "logs")
         self.gateway = Gateway(self.folder / "envoy", self.supervisor)
         self.endpoints = Endpoints()
@@ -152,6 +152,9 @@ class Stack:
         own, neighbours = await asyncio.gather(asyncio.to_thread(_own_crds), crds.neighbours(self._say))
         await self.plane.install_crds([*neighbours, *own])
         self._client = self.plane.client()
+        for plural, manifest in rights.grants("leeboard", OPERATOR):
+            path = f"/apis/rbac.authorization.k8s.io/v1/{plural}"
+            (await self._client.post(path, json=manifest)).raise_for_status()
         await self._create_neighbours()
 
     async def _create_neighbours(self) -> None:
@@ -308,7 +311,7 @@ class Stack:
     async def start_operator(self) -> None:
         """Start the operator, or start it again."""
         environment = self.environment | {
-            "KUBECONFIG": str(self.plane.kubeconfig(OPERATOR, ["system:masters"])),
+            "KUBECONFIG": str(self.plane.kubeconfig(OPERATOR)),
             "LEEBOARD_TRACKING_URI": self.mlflow_url,
             "LEEBOARD_PROMETHEUS_URL": self.prometheus_url,
             "LEEBOARD_COLLECTOR_URL": self.collector_url,
