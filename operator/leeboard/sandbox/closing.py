@@ -15,6 +15,9 @@ from leeboard.sandbox.stage import Stage
 from leeboard.sandbox.story import Story
 from leeboard.sandbox.watch import DEPLOYMENTS, POLICIES, Document, Watch
 
+_BREAKS = 3
+"""So many connections of many thousand may break on the way to the gateway, for reasons of the machine."""
+
 
 class Closing:
     """Counts and compares at the end of the year."""
@@ -47,6 +50,7 @@ class Closing:
             ("flights logged", f"{logged:,}"),
             ("answers lost to the log", f"{tally.answered_rows - logged:,}"),
             ("requests failed, by version", str(dict(tally.failed_requests)) if tally.failed_requests else "none"),
+            ("connections that broke, asked again", f"{tally.broken_connections:,}"),
             ("flagged as out of distribution", f"{tally.flagged_rows:,}"),
             ("answered by version", ", ".join(f"{v}: {n:,}" for v, n in sorted(tally.rows_by_version.items()))),
             ("rollouts", "; ".join(rollouts)),
@@ -65,7 +69,10 @@ class Closing:
         )
         self.story.claim("the kept model was better than the frozen one", holds=kept > frozen)
         self.story.claim("every answered flight is in the log, once", holds=logged == tally.answered_rows)
-        self.story.claim("no version but the broken one failed a request", holds=not stable_failures)
+        self.story.claim(
+            "no version but the broken one failed a request",
+            holds=not stable_failures and tally.broken_connections <= _BREAKS,
+        )
 
     def _areas(self, january: Path) -> pd.DataFrame:
         """Return the area under the ROC curve by month, columns `frozen` and `kept`, on the same answered flights.

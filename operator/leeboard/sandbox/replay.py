@@ -33,6 +33,8 @@ class Tally:
     failed_requests: Counter[str] = field(default_factory=Counter)
     """Requests that got no answer, by the version that failed."""
     failed_rows: int = 0
+    broken_connections: int = 0
+    """Connections that broke on the way; each request was sent once more, with the same id."""
     flagged_rows: int = 0
     rows_by_version: Counter[str] = field(default_factory=Counter)
     requests_by_version: Counter[str] = field(default_factory=Counter)
@@ -96,7 +98,11 @@ class Replay:
 
     async def _post(self, body: dict[str, Any]) -> httpx.Response:
         headers = {"host": self._host, HEADER_REQUEST_ID: str(uuid.uuid4())}
-        return await self._client.post(self._path, json=body, headers=headers)
+        try:
+            return await self._client.post(self._path, json=body, headers=headers)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            self.tally.broken_connections += 1
+            return await self._client.post(self._path, json=body, headers=headers)
 
     async def _play_day(self, day: pd.Timestamp, rows: pd.DataFrame) -> None:
         self.today = day
