@@ -32,6 +32,9 @@ test: programs  ## every test, two at a time: most wait for something
 look: setup  ## the reports in a real browser, by day and by night; pictures in build/look; needs chromium
 	@$(BIN)/pytest tests/look
 
+e2e: setup  ## the demo on a real cluster (KUBECONFIG, CONTEXT, REGISTRY, …: docs/operations/e2e.md)
+	@$(BIN)/python -m tests.e2e
+
 unit: setup  ## the quick tests
 	@$(BIN)/pytest tests/unit tests/repo
 
@@ -49,9 +52,6 @@ verify: setup  ## generated files are fresh
 
 bench: setup  ## the speed figures, side by side with peers; ONLY="univariate scores" for some
 	@$(BIN)/python -m tests.benchmarks $(ONLY)
-
-mutants: setup  ## mutation tests of the decisions, half an hour; ONLY="episodes" for some, ONLY=--go-on after a stop
-	@$(BIN)/python -m tests.mutants $(ONLY)
 
 REGISTRY ?= ghcr.io/leeboard
 IMAGES := operator=operator/Dockerfile worker=workers/worker.Dockerfile serving=workers/serving.Dockerfile
@@ -74,4 +74,4 @@ lock: setup  ## pin everything anew
 clean:  ## what this folder's make has made (the cache of programs stays)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup programs demo test look unit lint types generate verify bench mutants images image-contents lock clean
+.PHONY: help setup programs demo test look e2e unit lint types generate verify bench images image-contents lock clean
