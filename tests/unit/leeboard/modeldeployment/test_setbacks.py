@@ -252,3 +252,22 @@ def test_a_promoted_version_that_the_gateway_does_not_take_up_is_the_challenger_
     played.run(1200)
     assert played.split() == {"2": 100}
     assert played.model.aliases == {"champion": "2"}
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_a_detector_job_that_does_not_end_is_named_and_speaks_against_nobody(played: PlayedDeployment, *, runs: bool):
+    played.change(outOfDistribution={}, job={"retries": 5})
+    played.run(60)
+    played.fit()
+    played.run(600)
+    challenge(played)
+    name = played.jobs[-1]["metadata"]["name"]
+    if runs:
+        played.jobs[-1]["status"] = {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
+    played.run(3700, every=600)
+
+    last, [setback] = played.known.last_rollout, played.known.setbacks
+    told = f"the RayJob {name} did not end" if runs else "no controller took up the RayJob"
+    assert last.message.startswith(f"nothing advanced for 1h: the arm {setback.arm} is not there: ")
+    assert told in last.message
+    assert (last.reason, last.rejected) == ("ProgressDeadlineExceeded", False)
