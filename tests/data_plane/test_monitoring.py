@@ -25,6 +25,11 @@ from tests.support.riverjobs import CHECKS, River, answer
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 
+LEARNED = tuple(
+    Check.model_validate({"name": name, member: {"learned": {"sigma": 3}}})
+    for name, member in (("distance", "univariateDistance"), ("answers", "prediction"))
+)
+
 # -- labels that come late --
 
 QUALITY = Check(
@@ -78,6 +83,14 @@ def test_the_time_before_is_a_reference_for_rows_answers_and_quality(river: Rive
     few = answer(request.model_copy(update={"min_rows": 1201}))
     assert few.outcome is JobOutcome.MEASURED, "the quality is measured all the same"
     assert "2 windows of the log since 2026-01-02T00:00:00Z) has 1200 rows" in few.checks[0].message
+    days = tuple(
+        Span(from_time=f"2026-01-0{day}T00:00:00Z", to_time=f"2026-01-0{day + 1}T00:00:00Z") for day in range(1, 6)
+    )
+    taught = request.model_copy(
+        update={"checks": LEARNED, "window_start_time": "2026-01-08T00:00:00Z", "reference_windows": days}
+    )
+    bounds = {check.name: (check.learned.windows, check.drifted) for check in answer(taught).checks}
+    assert bounds == {"distance": (5, True), "answers": (5, True)}, "five days before, each held against the other four"
 
 
 @pytest.mark.parametrize(
