@@ -128,6 +128,24 @@ def test_thresholds_are_learned_once_from_the_reference(river: River):
     assert len(kept) == 1
 
 
+INSIDE = {
+    "energyDistance": {"permutations": 99, "reduce": {"modelFeatures": {}}},
+    "alpha": 0.05,
+    "learned": {"sigma": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("network", "the threshold is mean + 2 sd of 10 windows"), ("logistic", "has no hidden layer")]
+)
+def test_a_joint_test_looks_inside_a_model_that_has_an_inside(make_river: Callable[..., River], kind: str, words: str):
+    check = Check.model_validate({"name": "inside", "multivariateTest": INSIDE})
+    wanted = {"checks": (check,), "window_start_time": "2026-01-07T00:00:00Z", "columns": Columns()}
+    (inside,) = answer(make_river(kind=kind).drift(**wanted)).checks
+    assert words in inside.message
+    assert (inside.statistic is not None) is (kind == "network")
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

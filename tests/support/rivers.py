@@ -20,6 +20,7 @@ from mlflow.models import infer_signature
 from mlflow.tracking import MlflowClient
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -51,7 +52,11 @@ def world(
 
 
 def estimator(kind: str = "logistic"):
-    last = SGDClassifier(loss="log_loss", random_state=0) if kind == "sgd" else LogisticRegression()
+    last = {
+        "logistic": LogisticRegression(),
+        "sgd": SGDClassifier(loss="log_loss", random_state=0),
+        "network": MLPClassifier((8,), max_iter=40, random_state=0),
+    }[kind]
     return make_pipeline(
         make_column_transformer((StandardScaler(), ["level", "rain", "noise"]), (OneHotEncoder(), ["bridge"])), last
     )

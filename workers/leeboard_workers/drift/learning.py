@@ -72,6 +72,8 @@ class Past:
     """Their windows."""
     features: pa.Table | None = None
     """What the model makes of the rows that were answered: one column, `features`."""
+    no_features: str = "hand in the model's own features"
+    """Why there are none, and what to do."""
 
     @classmethod
     def of(cls, table: pa.Table, window_rows: int) -> Self:
@@ -171,7 +173,11 @@ def _lesson(
         told_all = all(name in shares for fold in distances for name in fold)
         return _taught(told, of_window, learned, _bounds(distances, learned, shares), of_share=told_all)
     if check.multivariate_test is not None:
-        return _taught(told, _joint_effects(check, past, folds[0], weights), learned, of_share=True)
+        try:
+            effects_of_rows = _joint_effects(check, past, folds[0], weights)
+        except UnfitRowsError as error:
+            return Lesson(told, lacks=str(error))
+        return _taught(told, effects_of_rows, learned, of_share=True)
     of_share = check.prediction is not None and check.prediction.method in SHARES
     return _taught(told, _answer_distances(check, past), learned, of_share=of_share)
 
@@ -240,11 +246,8 @@ def _joint_effects(
         raise ValueError(f"the check {check.name} is no joint test")
     test, rows = check.multivariate_test, past.table(past.rows.names)
     own = past.features
-    sides = Together(rows, rows, Together(own, own) if own is not None else None)
-    try:
-        task = joint_task(test, sides, weights_by_measure(fold, weights))
-    except UnfitRowsError:
-        return []
+    sides = Together(rows, rows, Together(own, own) if own is not None else None, past.no_features)
+    task = joint_task(test, sides, weights_by_measure(fold, weights))
     table, cuts = task.reference, past.answer_cuts if _of_features(check) else past.cuts
     if table.num_rows < rows.num_rows and not _of_features(check):
         cuts = evenly(rows, table.num_rows, past.cuts)[1]

@@ -79,8 +79,8 @@ def _past(names: Sequence[str], rows: int, sides: Sides, learning: Sequence[Chec
         return past
     try:
         own, _ = sides.features_then()
-    except ModelError:
-        return past  # the check says so when it is run
+    except ModelError as error:
+        return replace(past, no_features=str(error))
     return replace(past, features=own if answer_order is None else own.take(answer_order))
 
 
