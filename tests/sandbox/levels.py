@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from leeboard.sandbox import flights
+from leeboard.sandbox.models import MODEL
 from leeboard.sandbox.processes import until
 from leeboard.sandbox.replay import Replay
-from leeboard.sandbox.scenario import MODEL
 from leeboard.sandbox.stack import Stack
 from leeboard.sandbox.watch import DEPLOYMENTS, POLICIES, Watch, condition
 

@@ -18,6 +18,7 @@ class Web:
     status: int = 200
     body: bytes = b"{}"
     kind: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
 
 
@@ -34,6 +35,8 @@ def web() -> Iterator[Web]:
             self.send_response(told.status)
             self.send_header("Content-Type", told.kind)
             self.send_header("Content-Length", str(len(told.body)))
+            for name, value in told.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(told.body)
 

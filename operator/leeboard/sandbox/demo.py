@@ -8,10 +8,12 @@ import httpx
 from rich.console import Console
 
 from leeboard.sandbox import flights, rights
+from leeboard.sandbox.models import MODEL
 from leeboard.sandbox.replay import Replay
-from leeboard.sandbox.scenario import MODEL, REPORTS, Scenario
+from leeboard.sandbox.scenario import Scenario
 from leeboard.sandbox.stack import OPERATOR, Stack
 from leeboard.sandbox.story import Story
+from leeboard.sandbox.teller import REPORTS
 from leeboard.sandbox.watch import Watch
 
 

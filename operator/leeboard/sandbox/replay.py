@@ -19,9 +19,10 @@ from leeboard.contract.serving import (
 )
 from leeboard.sandbox.flights import CATEGORICAL, FEATURES, LABEL, TIME
 
-FAST_BATCH_ROWS = 60
-SLOW_BATCH_ROWS = 20
-"""When a day takes longer, smaller requests keep their number up: an analysis counts requests."""
+MOST_ROWS, FEWEST_ROWS = 60, 5
+"""Rows of a request."""
+ROW_SECONDS = 50.0
+"""Rows of a request times seconds of a day: on longer days smaller requests keep their rate, which analyses need."""
 _LABEL_ATTEMPTS = 30
 
 
@@ -65,6 +66,8 @@ class Replay:
         self._namespace = namespace
         self._client = httpx.AsyncClient(trust_env=False, timeout=30, limits=httpx.Limits(max_connections=16))
         self._running: set[asyncio.Task[None]] = set()
+        self._going = asyncio.Event()
+        self._going.set()
         self._labels: asyncio.Queue[tuple[float, list[dict[str, Any]]] | None] = asyncio.Queue(maxsize=10_000)
 
     async def run(self) -> None:
@@ -80,6 +83,15 @@ class Replay:
             labels.cancel()
             for task in self._running:
                 task.cancel()
+
+    async def pause(self) -> None:
+        """Let the year stand still; returns when no request is under way."""
+        self._going.clear()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def resume(self) -> None:
+        """Let the year go on."""
+        self._going.set()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -106,12 +118,15 @@ class Replay:
 
     async def _play_day(self, day: pd.Timestamp, rows: pd.DataFrame) -> None:
         self.today = day
-        size = FAST_BATCH_ROWS if self.seconds_per_day < 1 else SLOW_BATCH_ROWS
+        size = batch_rows(self.seconds_per_day)
         batches = [rows.iloc[start : start + size] for start in range(0, len(rows), size)]
         began = time.monotonic()
         for number, batch in enumerate(batches):
             due = began + self.seconds_per_day * number / len(batches)
             await asyncio.sleep(max(0.0, due - time.monotonic()))  # the pace of the replay
+            paused = time.monotonic()
+            await self._going.wait()
+            began += time.monotonic() - paused
             task = asyncio.create_task(self._ask_and_count(batch))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
@@ -175,6 +190,11 @@ class Replay:
             else:
                 return
         raise RuntimeError("the collector took no labels for a minute")
+
+
+def batch_rows(seconds_per_day: float) -> int:
+    """Return the rows of a request at a pace."""
+    return round(min(MOST_ROWS, max(FEWEST_ROWS, ROW_SECONDS / seconds_per_day)))
 
 
 def request_body(rows: pd.DataFrame) -> dict[str, Any]:

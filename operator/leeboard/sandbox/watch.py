@@ -94,16 +94,28 @@ class Watch:
 
     async def suspend(self, resource: Resource, *, suspend: bool) -> None:
         """Suspend or resume an object, as a person does."""
+        await self._merge(resource, {"spec": {"suspend": suspend}})
+
+    async def annotate(self, resource: Resource, name: str, value: str) -> None:
+        """Set an annotation, as a person does, or a command of `leeboard`."""
+        await self._merge(resource, {"metadata": {"annotations": {name: value}}})
+
+    async def _merge(self, resource: Resource, patch: Document) -> None:
         headers = {"content-type": "application/merge-patch+json"}
         path = resource.path(self._namespace, self._name)
-        body = json.dumps({"spec": {"suspend": suspend}})
-        (await self._stage.client.patch(path, content=body, headers=headers)).raise_for_status()
+        (await self._stage.client.patch(path, content=json.dumps(patch), headers=headers)).raise_for_status()
 
     async def seconds_of(self, run_id: str) -> float:
         """Return how long a run took."""
         answer = await self._mlflow.get("/api/2.0/mlflow/runs/get", params={"run_id": run_id})
         info = answer.raise_for_status().json()["run"]["info"]
         return (int(info["end_time"]) - int(info["start_time"])) / 1000
+
+    async def metric(self, run_id: str, name: str) -> float:
+        """Return a metric of a run."""
+        answer = await self._mlflow.get("/api/2.0/mlflow/runs/get", params={"run_id": run_id})
+        metrics = answer.raise_for_status().json()["run"]["data"].get("metrics", [])
+        return float({entry["key"]: entry["value"] for entry in metrics}[name])
 
     async def answered_twice(self, experiment: str) -> list[str]:
         """Return the requests to jobs that have more than one finished run."""
@@ -126,6 +138,11 @@ class Watch:
         root = run["run"]["info"]["artifact_uri"].removeprefix("mlflow-artifacts:/")
         answer = await self._mlflow.get(f"/api/2.0/mlflow-artifacts/artifacts/{root}/{path}")
         return answer.raise_for_status().content
+
+    async def keep(self, path: str, content: bytes) -> str:
+        """Keep a file in MLflow's store of artifacts, and return its URI."""
+        (await self._mlflow.put(f"/api/2.0/mlflow-artifacts/artifacts/{path}", content=content)).raise_for_status()
+        return f"mlflow-artifacts:/{path}"
 
 
 def condition(status: Document, kind: str) -> Document:

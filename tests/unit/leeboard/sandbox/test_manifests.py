@@ -13,7 +13,7 @@ from leeboard.api.driftmonitor import DriftMonitor
 from leeboard.api.modeldeployment import ModelDeployment
 from leeboard.api.retrainpolicy import RetrainPolicy
 from leeboard.sandbox.manifests import SHORT as CHANGES
-from leeboard.sandbox.manifests import example_folder, held_seconds, manifests, merged
+from leeboard.sandbox.manifests import careful, example_folder, held_seconds, manifests, merged
 
 SHORT = {manifest["kind"]: manifest for manifest in manifests("ml", CHANGES)}
 LONG = {
@@ -70,6 +70,16 @@ def test_the_names_are_the_examples(kind: str, path: tuple[str, ...]):
 def test_no_duration_of_hours_or_days_is_left(kind: str):
     assert any(re.fullmatch(r"\d+[hd]", text) for text in strings(LONG[kind]))
     assert not [text for text in strings(SHORT[kind]) if re.fullmatch(r"\d+[hd]", text)]
+
+
+def test_the_careful_manifest_is_valid_and_keeps_the_canary():
+    (careful_one,) = manifests(
+        "ml", {"ModelDeployment": careful(CHANGES["ModelDeployment"], "mlflow-artifacts:/p.parquet")}
+    )
+    spec = ModelDeployment.model_validate_json(json.dumps(careful_one), strict=True).spec
+    assert spec.verification is not None
+    assert [stage.name for stage in spec.rollout.stages] == ["shadow", "canary"]
+    assert careful_one["spec"]["rollout"]["stages"][1:] == SHORT["ModelDeployment"]["spec"]["rollout"]["stages"]
 
 
 def test_a_rollout_is_held_by_its_steps_and_its_bake():

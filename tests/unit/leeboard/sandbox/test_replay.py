@@ -1,5 +1,6 @@
 """What the departure boards send, and what they count."""
 
+import asyncio
 import json
 from collections import Counter
 
@@ -7,8 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leeboard.sandbox.flights import CATEGORICAL, FEATURES, NUMERIC
-from leeboard.sandbox.replay import Tally, request_body
+from leeboard.contract.serving import HEADER_REQUEST_ID, V2_PROBABILITIES_TENSOR
+from leeboard.sandbox.flights import CATEGORICAL, FEATURES, LABEL, NUMERIC, TIME
+from leeboard.sandbox.processes import until
+from leeboard.sandbox.replay import MOST_ROWS, Replay, Tally, batch_rows, request_body
+from tests.support.web import web
 
 
 @pytest.fixture
@@ -47,3 +51,41 @@ def test_a_versions_share_counts_from_an_earlier_moment():
 def test_without_requests_there_is_no_share():
     tally = Tally(requests_by_version=Counter({"1": 180}))
     assert tally.share("1", Counter({"1": 180})) is None
+
+
+@pytest.mark.parametrize(("pace", "rows"), [(0.25, 60), (0.75, 60), (2.5, 20), (7.5, 7), (60, 5)])
+def test_slow_days_keep_their_number_of_requests(pace: float, rows: int):
+    assert batch_rows(pace) == rows
+
+
+async def test_a_year_that_stands_still_asks_nothing_and_then_goes_on():
+    days, batches = 4, 5
+    rows = MOST_ROWS * batches
+    table = pd.DataFrame(
+        {name: np.ones(days * rows) for name in NUMERIC} | {"carrier": "AA", "origin": "JFK", LABEL: 0}
+    )
+    table[TIME] = np.repeat(pd.date_range("2013-02-01", periods=days), rows)
+    table["landing_hours"] = 0.0
+    probabilities = {"name": V2_PROBABILITIES_TENSOR, "data": [[0.5, 0.5]] * MOST_ROWS}
+    with web() as server:
+        server.body = json.dumps({"outputs": [probabilities]}).encode()
+        server.headers = {HEADER_REQUEST_ID: "r"}
+        there = {"gateway": server.url, "collector": server.url}
+        replay = Replay(table, domain="example", namespace="default", deployment="flights", **there)
+        replay.seconds_per_day = 0.2
+        year = asyncio.create_task(replay.run())
+
+        async def second_day() -> bool:
+            return bool(replay.today > table[TIME].iloc[0])
+
+        await until(second_day, "the second day", within=30, every=0.01)
+        await replay.pause()
+        asked = sum(path.endswith("/infer") for _, path, *_ in server.asked)
+        assert replay.tally.answered_rows == asked * MOST_ROWS < len(table)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(year), days * replay.seconds_per_day)
+        assert replay.tally.answered_rows == asked * MOST_ROWS
+        replay.resume()
+        await asyncio.wait_for(year, 30)
+        await replay.close()
+    assert replay.tally.answered_rows == len(table)

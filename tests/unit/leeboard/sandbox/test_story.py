@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from leeboard.sandbox.scenario import loop_seconds
+from leeboard.sandbox.chapters.closing import loop_seconds
 from leeboard.sandbox.story import Story
 
 

@@ -1,4 +1,4 @@
-"""Requests that do not belong: weather in other units, impossible distances, missing fields."""
+"""Chapter 2: requests that do not belong: weather in other units, impossible distances, missing fields."""
 
 import httpx
 import pandas as pd

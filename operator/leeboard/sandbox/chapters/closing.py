@@ -1,4 +1,4 @@
-"""The closing table: what the year was like with a frozen model and with one kept on course."""
+"""Chapter 9: the closing table: what the year was like with a frozen model and with one kept on course."""
 
 import asyncio
 from calendar import month_abbr
@@ -109,3 +109,16 @@ class Closing:
 
 def _rolled_back(status: Document) -> set[str]:
     return {r["version"] for r in status.get("history") or [] if r["outcome"] == "RolledBack"}
+
+
+def loop_seconds(marks: dict[str, float], computed: float, held: int) -> str:
+    """Split the seconds from the first alarm to the new champion into computing, waiting and overhead."""
+    total = marks["champion"] - marks["alarm"]
+    starting = marks["canary"] - marks["challenger"]
+    refused = marks["retraining"] - marks["first retraining"]
+    rest = total - computed - held - starting - refused
+    before = f"{refused:.0f} until a version passed the gates, " if refused else ""
+    return (
+        f"{total:.0f} s: {before}{computed:.0f} retraining, {starting:.0f} detector and arm, {held} holds and bake, "
+        f"{rest:.0f} overhead"
+    )
