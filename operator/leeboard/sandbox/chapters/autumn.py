@@ -53,7 +53,6 @@ class Autumn:
         await self._canary(killing=True)
         twice = await watch.answered_twice(f"leeboard/{teller.stage.namespace}/{MODEL}")
         story.claim("nothing was done twice: every request to Ray has one finished run in MLflow", holds=not twice)
-        await watch.suspend(POLICIES, suspend=False)
 
     async def _next_version(self) -> None:
         """Wait for the next version of the policy; a person asks for it if no drift brings it soon."""
