@@ -53,6 +53,9 @@ verify: setup  ## generated files are fresh
 bench: setup  ## the speed figures, side by side with peers; ONLY="univariate scores" for some
 	@$(BIN)/python -m tests.benchmarks $(ONLY)
 
+mutants: setup  ## mutation tests of the decisions, half an hour; ONLY="episodes" for some, ONLY=--go-on after a stop
+	@$(BIN)/python -m tests.mutants $(ONLY)
+
 REGISTRY ?= ghcr.io/leeboard
 IMAGES := operator=operator/Dockerfile worker=workers/worker.Dockerfile serving=workers/serving.Dockerfile
 
@@ -74,4 +77,4 @@ lock: setup  ## pin everything anew
 clean:  ## what this folder's make has made (the cache of programs stays)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup programs demo test look e2e unit lint types generate verify bench images image-contents lock clean
+.PHONY: help setup programs demo test look e2e unit lint types generate verify bench mutants images image-contents lock clean
