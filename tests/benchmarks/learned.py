@@ -41,9 +41,18 @@ CHECKS: dict[str, Check] = {
         "univariateTest: {learned: {sigma: 3}, driftedShare: 0.1}": {
             "univariateTest": {"learned": {"sigma": 3}, "driftedShare": 0.1}
         },
+        "univariateTest: {learned: {sigma: 4}, driftedShare: 0.05}": {
+            "univariateTest": {"learned": {"sigma": 4}, "driftedShare": 0.05}
+        },
         "univariateDistance: {}": {"univariateDistance": {}},
         "univariateDistance: {learned: {sigma: 3}}": {"univariateDistance": {"learned": {"sigma": 3}}},
         "univariateDistance: {learned: {quantile: 0.95}}": {"univariateDistance": {"learned": {"quantile": 0.95}}},
+        "univariateDistance: {learned: {sigma: 3}, aggregate: Max}": {
+            "univariateDistance": {"learned": {"sigma": 3}, "aggregate": "Max"}
+        },
+        "univariateDistance: {numeric: JensenShannon, learned: {sigma: 3}}": {
+            "univariateDistance": {"numeric": "JensenShannon", "learned": {"sigma": 3}}
+        },
     }.items()
 }
 

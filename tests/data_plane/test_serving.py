@@ -309,6 +309,12 @@ def test_every_series_is_there_before_the_first_request(world: World) -> None:
         assert fresh.metric(name) == 0.0
 
 
+def test_the_share_of_rows_that_may_be_flagged_is_told_once_there_is_a_detector(world: World) -> None:
+    assert world.flag.metric(contract.METRIC_OOD_EXPECTED, version="3") == pytest.approx(0.05)
+    fresh = world.plane.transformer(world.predictor.url, arm="no-detector")
+    assert contract.METRIC_OOD_EXPECTED + "{" not in fresh.get("/metrics").text
+
+
 def test_metrics_count_rows_flags_and_codes(world: World) -> None:
     names = (contract.METRIC_ROWS, contract.METRIC_SCORED_ROWS, contract.METRIC_OOD_ROWS)
     before = [world.reject.metric(name) for name in names]

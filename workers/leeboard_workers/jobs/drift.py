@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leeboard.api.checks import Check, ColumnWeighting
+from leeboard.contract.documents import short_hash
 from leeboard.contract.jobs import CheckReport, DriftReport, DriftRequest, JobOutcome
+from leeboard_workers.data.stored import fingerprint
 from leeboard_workers.drift import Answers, Report, Strangers, Together, compare
 from leeboard_workers.drift.kinds import kinds_of
 from leeboard_workers.drift.quality import quality_report
@@ -21,6 +23,7 @@ from leeboard_workers.jobs.frame import Artifacts, Desk
 from leeboard_workers.jobs.lessons import lessons_of
 from leeboard_workers.jobs.models import ModelError
 from leeboard_workers.jobs.past import past_windows
+from leeboard_workers.jobs.references import weighed_once
 from leeboard_workers.jobs.sides import Sides
 
 
@@ -96,7 +99,7 @@ def _compared(checks: list[Check], request: DriftRequest, sides: Sides, desk: De
     features = selected_columns(request.columns, _shared(sides))
     now = sides.log.features
     now = now.select([name for name in features if name in now.names])
-    weights = _weights(request, features, sides)
+    weights = _weights(request, features, sides, desk)
     return compare(
         sides.prepared(features),
         now,
@@ -145,16 +148,26 @@ def _shared(sides: Sides) -> list[str]:
     return [name for name in then if name in logged] + [name for name in logged if name not in then]
 
 
-def _weights(request: DriftRequest, features: list[str], sides: Sides) -> Mapping[str, float] | None:
+def _weights(request: DriftRequest, features: list[str], sides: Sides, desk: Desk) -> Mapping[str, float] | None:
+    """Return what columns weigh; importances are found once for a version and its reference."""
     if request.columns.weights is not None:
         return stated_weights(request.columns.weights, features)
     if request.columns.weighting is not ColumnWeighting.IMPORTANCE:
         return None
-    from leeboard_workers.drift.weights import importances  # noqa: PLC0415 (pandas, which uniform weights do not need)
 
-    rows = sides.answered
-    labels = rows.labels.to_pandas() if rows.labels is not None else None
-    return importances(sides.model.model, rows.inputs.to_pandas(), labels, request.seed)
+    def weigh() -> dict[str, float]:
+        from leeboard_workers.drift.weights import importances  # noqa: PLC0415 (pandas, which others do not need)
+
+        rows = sides.answered
+        labels = rows.labels.to_pandas() if rows.labels is not None else None
+        return importances(sides.model.model, rows.inputs.to_pandas(), labels, request.seed)
+
+    ref = sides.reference.ref
+    if ref is None:
+        return weigh()
+    version = (request.model_name, request.version, request.seed)
+    identity = short_hash(*version, ref.model_dump(mode="json"), fingerprint(sides.reference.everything))
+    return weighed_once(desk.run.client, request.experiment, identity, weigh)
 
 
 def _answers(request: DriftRequest, sides: Sides) -> Answers:

@@ -3,9 +3,9 @@
 import json
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
@@ -23,6 +23,8 @@ REFERENCE = "reference"
 LESSONS = "thresholds.json"
 LESSONS_VERSION = 1
 """Another way of learning has another number."""
+IMPORTANCES = "importances.json"
+IMPORTANCES_VERSION = 1
 MAX_STORED_VALUES = 50_000_000
 """Larger references (400 MB of doubles) are read where they lie by each run, column by column."""
 
@@ -55,6 +57,21 @@ def learned_once(
     """
     key = f"{identity}-thresholds-{LESSONS_VERSION}"
     return _once(client, experiment, (key, LESSONS), make=learn, read=_read_lessons, write=_write_lessons)
+
+
+def weighed_once(
+    client: MlflowClient, experiment: str, identity: str, weigh: Callable[[], dict[str, float]]
+) -> dict[str, float]:
+    """Return the stored importances of this identity, or find and store them.
+
+    Args:
+        client: MLflow.
+        experiment: Name of the experiment that keeps them.
+        identity: Equal only for the same version of a model, and the same reference.
+        weigh: Asks the model.
+    """
+    key = f"{identity}-importances-{IMPORTANCES_VERSION}"
+    return _once(client, experiment, (key, IMPORTANCES), make=weigh, read=_read_importances, write=_write_json)
 
 
 def _once(
@@ -98,4 +115,15 @@ def _read_lessons(path: Path) -> dict[str, Lesson]:
 
 
 def _write_lessons(lessons: dict[str, Lesson], path: Path) -> None:
-    path.write_text(json.dumps({name: lesson.document() for name, lesson in lessons.items()}, sort_keys=True))
+    _write_json({name: lesson.document() for name, lesson in lessons.items()}, path)
+
+
+def _read_importances(path: Path) -> dict[str, float]:
+    try:
+        return {str(name): float(value) for name, value in json.loads(path.read_text()).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StoredReferenceError(f"{path.name} holds no importances: {error}") from error
+
+
+def _write_json(document: Mapping[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(document, sort_keys=True))

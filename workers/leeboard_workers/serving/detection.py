@@ -17,6 +17,7 @@ from leeboard_workers.ood.store import ARRAYS, DOCUMENT, decode
 from leeboard_workers.serving.answers import Answer
 from leeboard_workers.serving.codec import Rows
 from leeboard_workers.serving.connections import AwayError, Connections, SlowError
+from leeboard_workers.serving.metrics import Metrics
 
 _MAX_BYTES = 512_000_000
 _FIRST_PAUSE_SECONDS = 0.5
@@ -35,15 +36,17 @@ _log = logging.getLogger(__name__)
 class Detection:
     """Fetches a detector and scores with it."""
 
-    def __init__(self, uri: str, tracking_uri: str) -> None:
+    def __init__(self, uri: str, tracking_uri: str, metrics: Metrics) -> None:
         """Remember where the detector lies; `fetch` gets it.
 
         Args:
             uri: Folder of the artifact.
             tracking_uri: MLflow server, for `mlflow-artifacts:/`.
+            metrics: Where it is told what share of rows the detector may flag.
         """
         self._uri = uri
         self._tracking_uri = tracking_uri
+        self._metrics = metrics
         threadpool_limits(1, user_api="blas")  # a request has few rows: threads that wait for each other cost more
         self._detector: FittedDetector | None = None
         self.fetched = asyncio.Event()
@@ -64,6 +67,7 @@ class Detection:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 (jitter)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             else:
+                self._metrics.expect(1.0 - self._detector.acceptance)
                 self.fetched.set()
                 _log.info("the detector %s is there", self._uri)
                 return

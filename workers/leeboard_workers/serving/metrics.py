@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from leeboard.contract.serving import (
     METRIC_LOG_DROPPED,
+    METRIC_OOD_EXPECTED,
     METRIC_OOD_ROWS,
     METRIC_OOD_SCORE,
     METRIC_REQUESTS,
@@ -89,6 +90,7 @@ class Metrics:
         self.rows = counter(METRIC_ROWS, "Rows of answered requests.")
         self.scored_rows = counter(METRIC_SCORED_ROWS, "Rows that were scored.")
         self.ood_rows = counter(METRIC_OOD_ROWS, "Rows that are out of distribution.")
+        self._expected = Gauge(METRIC_OOD_EXPECTED, "Share of good rows that may be.", names, registry=self._registry)
         self._ood_score = ScoreHistogram(names, labels)
         self._registry.register(self._ood_score)
         self.scoring_failures = counter(METRIC_SCORING_FAILURES, "Rows that could not be scored.")
@@ -99,6 +101,10 @@ class Metrics:
         (self._requests.get(code) or self._by_code.labels(*self._labels, str(code))).inc()
         self.seconds.observe(seconds)
         self.rows.inc(rows)
+
+    def expect(self, share: float) -> None:
+        """Tell which share of good rows the detector may flag."""
+        self._expected.labels(*self._labels).set(share)
 
     def scored(self, scores: NDArray[np.float64], flagged: int) -> None:
         """Count scored rows."""

@@ -71,7 +71,7 @@ class Transformer:
             options.predictor_timeout_seconds,
         )
         if options.detector_uri:
-            self._detection = Detection(options.detector_uri, options.tracking_uri)
+            self._detection = Detection(options.detector_uri, options.tracking_uri, self._metrics)
             self._tasks.append(asyncio.create_task(self._detection.fetch()))
         if options.collector_url:
             self._queue = LogQueue(options.collector_url, options.collector_token, self._metrics)

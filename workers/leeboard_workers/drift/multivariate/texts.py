@@ -18,7 +18,7 @@ Encode = Callable[[Sequence[str]], NDArray[np.floating[Any]]]
 """Texts → texts x numbers."""
 
 MAX_ROWS = 5_000
-"""Of either side: a text takes a core a few milliseconds."""
+"""Of either side: reading texts takes far longer than the test."""
 _BATCH = 64
 
 
