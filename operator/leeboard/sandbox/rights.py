@@ -20,6 +20,19 @@ class Right(NamedTuple):
         return f"{self.verb} {self.resource}.{self.group}"
 
 
+_IN_THE_WAY = "it reads what is in the way when something of the name that it makes is there already"
+NOT_IN_THE_STORY = {
+    Right("gateway.networking.k8s.io", "httproutes", "create"): "an apply that creates is a patch in the audit log",
+    Right("serving.kserve.io", "inferenceservices", "get"): _IN_THE_WAY,
+    Right("serving.kserve.io", "servingruntimes", "get"): _IN_THE_WAY,
+    Right("ray.io", "rayjobs", "get"): _IN_THE_WAY,
+    Right(
+        "serving.kserve.io", "inferenceservices", "patch"
+    ): "sizes change in place; labels that were taken are put back",
+}
+"""Rights that the demonstration does not use, and why they are granted."""
+
+
 def granted() -> set[Right]:
     """Return what the generated ClusterRole grants."""
     return {

@@ -1,4 +1,4 @@
-from leeboard.sandbox.rights import Right, asked, granted, grants
+from leeboard.sandbox.rights import NOT_IN_THE_STORY, Right, asked, granted, grants
 
 
 def event(verb: str, resource: str, code: int = 200, **more: str) -> dict[str, object]:
@@ -26,6 +26,7 @@ def test_what_is_granted_is_what_the_chart_grants() -> None:
     rights = granted()
     assert Right("leeboard.dev", "modeldeployments/status", "update") in rights
     assert Right("ray.io", "rayjobs", "patch") not in rights
+    assert NOT_IN_THE_STORY.keys() <= rights
     (_, role), (_, binding) = grants("mine", "somebody")
     assert role["metadata"]["name"] == binding["roleRef"]["name"] == "mine"
     assert binding["subjects"][0]["name"] == "somebody"
