@@ -147,6 +147,7 @@ class BadDays:
             await self.operator_knows("LEEBOARD_SERVING_IMAGE=localhost/nobody:has")
             version = await self.candidate()
             await self.ended(version, "RolledBack")
+            await asyncio.to_thread(self._mlflow.delete_registered_model_alias, MODEL, "challenger")
             await self.operator_knows("LEEBOARD_SERVING_IMAGE-")
             await self.merge(DEPLOYMENTS, {"spec": {"rollout": {"progressDeadline": "8m"}}})
             await self.at_rest()
