@@ -13,8 +13,8 @@ from leeboard.sandbox.teller import Teller
 
 PACK_DAYS = 14
 PACK_ROWS = 2000
-FINE_OFFLINE = 0.7
-"""What the author's own metric must reach to look fine: the champion reaches about as much."""
+FINE_OFFLINE = 0.62
+"""What the author's own metric must reach to look fine: the champion reaches about as much on newer flights."""
 
 
 class Units:
