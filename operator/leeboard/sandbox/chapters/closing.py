@@ -55,7 +55,7 @@ class Closing:
             ("answered by version", ", ".join(f"{v}: {n:,}" for v, n in sorted(tally.rows_by_version.items()))),
             ("rollouts", "; ".join(rollouts)),
             ("retrainings", "; ".join(f"{r['outcome']}" for r in reversed(policy.get("history") or []))),
-            ("from the first alarm to the new champion", loop),
+            ("from alarm and leave to retrain to the new champion", loop),
             ("seconds, all in all", f"{self.story.seconds:.0f}"),
         ]
         self.story.table("The year 2013", rows)

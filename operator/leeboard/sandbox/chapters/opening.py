@@ -5,7 +5,7 @@ from pathlib import Path
 from leeboard.sandbox.manifests import manifests
 from leeboard.sandbox.models import MODEL
 from leeboard.sandbox.teller import Teller
-from leeboard.sandbox.watch import DEPLOYMENTS, Document, condition
+from leeboard.sandbox.watch import DEPLOYMENTS, POLICIES, Document, condition
 
 
 async def tell_opening(teller: Teller) -> None:
@@ -20,6 +20,8 @@ async def tell_opening(teller: Teller) -> None:
     for manifest in manifests(stage.namespace, stage.shortened):
         await watch.apply(manifest)
         story.say(f"kubectl apply: {manifest['kind']} {manifest['metadata']['name']}")
+    await watch.suspend(POLICIES, suspend=True)
+    story.say("leeboard suspend flights --only policy: no retraining before the middle of April")
 
     async def ready() -> Document:
         status = await watch.status(DEPLOYMENTS)

@@ -1,16 +1,28 @@
 """Chapter 4: the policy retrains on Ray, backtests and gates; versions that the gates refuse are part of the story."""
 
+import pandas as pd
+
 from leeboard.sandbox.teller import AT_WORK, WATCHING, Teller
 from leeboard.sandbox.watch import POLICIES, Document
 
 ATTEMPTS = 4
 """So many runs may be refused by the gates before the story gives up."""
+BEGINS = pd.Timestamp("2013-04-12")
+"""The first retraining is not earlier: its model serves until August, and is to have seen more than winter."""
 
 
 async def tell_retraining(teller: Teller) -> None:
     """Follow runs until a version has passed the gates."""
     story = teller.story
     story.chapter("4 · The policy retrains")
+
+    async def spring() -> bool:
+        return bool(teller.replay.today >= BEGINS)
+
+    await teller.wait(spring, "spring", within=150)
+    await teller.watch.suspend(POLICIES, suspend=False)
+    story.say("leeboard resume flights --only policy")
+    teller.marks["alarm"] = story.seconds
     for _ in range(ATTEMPTS):
         teller.pace = AT_WORK
         run = await _one_run(teller)
