@@ -112,7 +112,7 @@ def _rolled_back(status: Document) -> set[str]:
 
 
 def loop_seconds(marks: dict[str, float], computed: float, held: int) -> str:
-    """Split the seconds from the first alarm to the new champion into computing, waiting and overhead."""
+    """Split the seconds from alarm and leave to retrain to the new champion into computing, waiting and overhead."""
     total = marks["champion"] - marks["alarm"]
     starting = marks["canary"] - marks["challenger"]
     refused = marks["retraining"] - marks["first retraining"]
