@@ -75,7 +75,6 @@ def _parts(folder: Path, rows: int) -> dict[str, Callable[[], Any]]:
     scores = fitted.score_rows(decoded.columns)
     reply = orjson.dumps({"predictions": random.normal(size=rows).tolist()})
     answer = Answer.read(orjson.loads(reply), "v1", rows)
-    threshold = fitted.calibration.threshold
     metrics = Metrics(namespace="ml", model_deployment=MODEL, version="1", arm="arm")
     options = Options(Identity("ml", MODEL, "1", "arm"), "nowhere", MODEL, "v1")
     queue = LogQueue("http://nowhere", None, metrics)
@@ -86,7 +85,7 @@ def _parts(folder: Path, rows: int) -> dict[str, Callable[[], Any]]:
         "into rows": lambda: decode_v1(next(documents), COLUMNS),
         "score": lambda: fitted.score_rows(RowLists(COLUMNS, next(documents)["instances"])),
         "read the answer": lambda: Answer.read(orjson.loads(reply), "v1", rows),
-        "write the answer": lambda: Response.json(answer.flagged(scores, threshold).document),
+        "write the answer": lambda: Response.json(answer.flagged(scores).document),
         "count": lambda: counting.record(exchange, 200, 0.001),
         "count and log": lambda: logging.record(exchange, 200, 0.001),
     }

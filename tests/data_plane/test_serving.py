@@ -1,7 +1,11 @@
 """Predictor, transformer and collector as real processes over HTTP: answers, flags, refusals, log, failures."""
 
 import functools
+import http.client
 import http.server
+import json
+import shutil
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +25,7 @@ from leeboard.contract import serving as contract
 from leeboard.contract.jobs import LiveArm, LogTables
 from leeboard_workers.data.predictionlog import LogRows, read_predictions
 from leeboard_workers.data.windows import Window
+from leeboard_workers.ood.store import DOCUMENT
 from tests.support.dataplane import COLUMNS, MODEL, NAMESPACE, Artifacts, Plane, Served, until, weather
 
 V1 = f"/v1/models/{MODEL}:predict"
@@ -286,6 +291,17 @@ def test_a_body_that_is_too_large_is_refused(world: World) -> None:
     assert "32 MiB" in answer.json()["error"]
 
 
+def test_the_predictor_bounds_what_it_holds(world: World) -> None:
+    connection = http.client.HTTPConnection(world.predictor.url.removeprefix("http://"), timeout=30)
+    connection.putrequest("POST", V1)
+    connection.putheader("content-length", str(65 * 1024 * 1024))
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert json.load(answer) == {"error": "the body is larger than 64 MiB: send fewer rows at once"}
+    connection.close()
+
+
 def test_an_unknown_model_is_not_found(world: World) -> None:
     answer = world.flag.post("/v2/models/other/infer", {})
     assert answer.status_code == 404
@@ -379,6 +395,31 @@ def test_a_missing_detector_leaves_answers_unscored_and_counted(world: World, tm
     assert None not in answer.json()["predictions"]
     assert contract.V1_OUT_OF_DISTRIBUTION not in answer.json()
     assert blind.metric(contract.METRIC_SCORING_FAILURES) == 2
+
+
+def test_a_detector_is_taken_up_when_it_comes_and_anew_when_asked(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "detector"
+    served = world.plane.transformer(
+        world.predictor.url, ready="/v2/health/live", arm="late-arm", **{contract.ENV_DETECTOR_URI: str(folder)}
+    )
+
+    def judged() -> list[dict[str, Any]]:
+        answer = served.post(V1, {"instances": instances(1)})
+        assert answer.status_code == 200
+        return answer.json().get(contract.V1_OUT_OF_DISTRIBUTION, [])
+
+    assert judged() == []
+    shutil.copytree(world.artifacts.detector_dir, folder)
+    assert [row["flagged"] for row in until(judged, "the detector to be taken up")] == [False]
+    document = json.loads((folder / DOCUMENT).read_text())
+    (folder / DOCUMENT).write_text(json.dumps(document | {"threshold": -1.0}))  # now every row is a stranger
+    assert [row["flagged"] for row in judged()] == [False]
+    served.process.send_signal(signal.SIGHUP)
+    until(lambda: [row["flagged"] for row in judged()] == [True], "the other detector")
+    (folder / DOCUMENT).write_text("no detector")
+    served.process.send_signal(signal.SIGHUP)
+    until(lambda: "cannot be fetched" in served.log.read_text().rpartition("is there")[2], "the refusal")
+    assert [row["flagged"] for row in judged()] == [True], "the one that is there goes on"
 
 
 def test_a_collector_that_is_away_holds_nothing_up_and_gets_the_rows_later(world: World, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ class Scores:
     flags: NDArray[np.bool_]
     features: tuple[tuple[str, ...], ...]
     """For a flagged row the columns that are strangest, strangest first."""
+    threshold: float
+    """Above which a row is flagged; the one of all rows, where classes have their own."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class FittedDetector:
         encoded = self.encoder.read(columns)
         scores = score_encoded(self.scorer, encoded, self.lift)
         p_values, flags = self._judged(scores, encoded.matrix)
-        return Scores(scores, p_values, flags, self._to_blame(self.encoder, encoded, flags))
+        blame = self._to_blame(self.encoder, encoded, flags)
+        return Scores(scores, p_values, flags, blame, self.calibration.threshold)
 
     def score_matrix(self, matrix: Matrix) -> Scores:
         """Score probabilities, logits or features of the model: rows by columns."""
@@ -73,7 +76,7 @@ class FittedDetector:
             matrix = np.where(finite, matrix, 0.0)
             scores = np.where(usable, self.scorer.score(matrix), UNSCORABLE)
         p_values, flags = self._judged(scores, matrix)
-        return Scores(scores, p_values, flags, ((),) * len(scores))
+        return Scores(scores, p_values, flags, ((),) * len(scores), self.calibration.threshold)
 
     @cached_property
     def _explaining(self) -> Explaining | None:

@@ -129,19 +129,19 @@ class Answer:
         outputs += [_as_tensor(name, matrix) for name, matrix in matrices.items()]
         return Answer({"model_name": model, "outputs": outputs}, protocol, self.rows)
 
-    def flagged(self, scores: Scores, threshold: float) -> "Answer":
+    def flagged(self, scores: Scores) -> "Answer":
         """Return the answer with what the detector says about each row, and why it flags those that it flags."""
         told = scores.scores.tolist(), scores.p_values.tolist(), scores.flags.tolist()
         if self.protocol == "v1":
             judged = [
-                _judgement(score, p_value, flag, names, threshold)
+                _judgement(score, p_value, flag, names, scores.threshold)
                 for score, p_value, flag, names in zip(*told, scores.features, strict=True)
             ]
             return Answer(self.document | {V1_OUT_OF_DISTRIBUTION: judged}, self.protocol, self.rows)
         shape = [self.rows]
         flags = {"name": V2_FLAG_TENSOR, "shape": shape, "datatype": "BOOL", "data": told[2]}
         tensors = [
-            flags | {"parameters": {"threshold": threshold}},
+            flags | {"parameters": {"threshold": scores.threshold}},
             {"name": V2_SCORE_TENSOR, "shape": shape, "datatype": "FP64", "data": told[0]},
             {"name": V2_P_VALUE_TENSOR, "shape": shape, "datatype": "FP64", "data": told[1]},
         ]

@@ -19,7 +19,6 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from types import FrameType
 from typing import Any, Protocol, cast
 
@@ -40,6 +39,14 @@ _KEEP_ALIVE_SECONDS = 65  # longer than the idle time-outs of usual proxies
 
 class BodyTooLargeError(Exception):
     """The body is longer than the application takes."""
+
+
+class BusyError(Exception):
+    """The bodies of all requests are as much as memory is meant to hold."""
+
+
+class ClientGoneError(Exception):
+    """The client left before its request was read."""
 
 
 @dataclass(slots=True)
@@ -78,6 +85,13 @@ class Response:
         """Answer one sentence."""
         return cls.json({"error": sentence}, status)
 
+    @classmethod
+    def later(cls, sentence: str, status: int) -> "Response":
+        """Answer one sentence, and that it is worth trying again in a second."""
+        response = cls.error(sentence, status)
+        response.headers = ((b"retry-after", b"1"),)
+        return response
+
 
 class Application(Protocol):
     """What an application brings."""
@@ -96,9 +110,13 @@ class Application(Protocol):
     def too_large(self, request: Request) -> Response:
         """Answer a request whose body is longer than the application takes."""
 
+    def too_many(self, request: Request) -> Response:
+        """Answer a request that there is no memory for now."""
+
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+Asgi = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 
 class Leaving:
@@ -132,7 +150,7 @@ class Held:
             message = await receive()
             length = len(message.get("body", b""))
             if self._bytes + length > self._limit:
-                raise _BusyError
+                raise BusyError
             self._bytes += length
             size += length
             return message
@@ -143,9 +161,7 @@ class Held:
             self._bytes -= size
 
 
-def asgi(
-    application: Application, leaving: Leaving | None = None, held: Held | None = None
-) -> Callable[[dict[str, Any], Receive, Send], Awaitable[None]]:
+def asgi(application: Application, leaving: Leaving | None = None, held: Held | None = None) -> Asgi:
     """Wrap the application as uvicorn wants it.
 
     Args:
@@ -162,26 +178,54 @@ def asgi(
         headers = dict(scope["headers"])
         try:
             with contextlib.nullcontext(receive) if held is None else held.counting(receive) as received:
-                body = await _body(received, headers, application.max_body_bytes)
+                body = await whole_body(received, headers, application.max_body_bytes)
                 response = await _answer(application, Request(scope["method"], scope["path"], headers, body))
         except BodyTooLargeError:
             response = application.too_large(Request(scope["method"], scope["path"], headers, b""))
-        except _BusyError:
-            sentence = "too many requests are under way: try again in a second"
-            response = Response.error(sentence, HTTPStatus.TOO_MANY_REQUESTS)
-            response.headers = ((b"retry-after", b"1"),)
-        except _ClientGoneError:
+        except BusyError:
+            response = application.too_many(Request(scope["method"], scope["path"], headers, b""))
+        except ClientGoneError:
             return
-        answer = [(b"content-type", response.content_type), (b"content-length", b"%d" % len(response.body))]
-        answer += response.headers
-        if leaving.begun is not None:
-            answer.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": response.status, "headers": answer})
-        await send({"type": "http.response.body", "body": response.body})
+        await respond(send, response, leaving=leaving.begun is not None)
         if response.afterwards is not None:
             asyncio.get_running_loop().call_soon(response.afterwards)
 
     return run
+
+
+async def respond(send: Send, response: Response, *, leaving: bool = False) -> None:
+    """Send an answer; `leaving` asks the client to close the connection."""
+    headers = [(b"content-type", response.content_type), (b"content-length", b"%d" % len(response.body))]
+    headers += response.headers
+    if leaving:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def whole_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
+    """Read a body.
+
+    Raises:
+        BodyTooLargeError: it is longer than the limit.
+        ClientGoneError: the client left before it was read.
+    """
+    with contextlib.suppress(ValueError):
+        if int(headers.get(b"content-length", b"0")) > limit:
+            raise BodyTooLargeError
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise BodyTooLargeError
+        if not message.get("more_body", False):
+            return part if not parts else b"".join([*parts, part])
+        parts.append(part)
 
 
 def host() -> str:
@@ -297,39 +341,12 @@ def serve(application: Application, port: int, held: Held | None = None) -> None
     _Server(config, leaving).run()
 
 
-class _ClientGoneError(Exception):
-    """The client left before its request was read."""
-
-
-class _BusyError(Exception):
-    """The bodies of all requests are as much as memory is meant to hold."""
-
-
 async def _answer(application: Application, request: Request) -> Response:
     try:
         return await application.answer(request)
     except Exception:
         logging.getLogger(__name__).exception("a request to %s failed", request.path)
         return Response.error("the server failed; its log says why", 500)
-
-
-async def _body(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
-    with contextlib.suppress(ValueError):
-        if int(headers.get(b"content-length", b"0")) > limit:
-            raise BodyTooLargeError
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _ClientGoneError
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise BodyTooLargeError
-        if not message.get("more_body", False):
-            return part if not parts else b"".join([*parts, part])
-        parts.append(part)
 
 
 async def _live(application: Application, receive: Receive, send: Send) -> None:

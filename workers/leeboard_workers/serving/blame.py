@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 
@@ -26,6 +27,14 @@ class Blame:
         """Say it in a sentence."""
         what = "" if self.column is None else f": the column {self.column!r} holds {self.cell!r:.40}"
         return f"the model cannot read row {self.row}{what} ({str(self.error)[:200]})"
+
+
+def table_of(rows: Any) -> pd.DataFrame | None:
+    """Return rows as a table: a table as it is, an array of rows with its columns numbered; none for other things."""
+    if isinstance(rows, pd.DataFrame):
+        return rows
+    matrix = isinstance(rows, np.ndarray) and rows.ndim == 2  # noqa: PLR2004 (rows by columns)
+    return pd.DataFrame(rows) if matrix else None
 
 
 def blame(predict: Callable[[pd.DataFrame], Any], rows: pd.DataFrame, good: pd.DataFrame) -> Blame | None:
@@ -61,7 +70,9 @@ def blame(predict: Callable[[pd.DataFrame], Any], rows: pd.DataFrame, good: pd.D
     at = _narrowed(range(rows.shape[1]), lambda part: failure(mixed(part)) is not None)
     if at is None:
         return Blame(row, None, None, error)
-    return Blame(row, str(rows.columns[at]), bad.iloc[0, at], failure(mixed([at])) or error)
+    cell = bad.iloc[0, at]
+    plain = cell.item() if isinstance(cell, np.generic) else cell
+    return Blame(row, str(rows.columns[at]), plain, failure(mixed([at])) or error)
 
 
 def _narrowed(places: Sequence[int], fails: Callable[[Sequence[int]], bool]) -> int | None:

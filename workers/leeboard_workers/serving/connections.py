@@ -38,6 +38,8 @@ class Reply:
     status: int
     body: bytes
     content_type: bytes
+    retry_after: bytes = b""
+    """As the server said it; empty: it did not."""
 
 
 class Connections:
@@ -223,8 +225,11 @@ class _Connection(asyncio.Protocol):
         self._fail(AwayError(f"it went away in mid-answer ({error})") if self._begun else _StaleError())
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if name.lower() == b"content-type":
+        name = name.lower()
+        if name == b"content-type":
             self._content_type = value
+        elif name == b"retry-after":
+            self._retry_after = value
 
     def on_body(self, body: bytes) -> None:
         self._parts.append(body)
@@ -242,12 +247,13 @@ class _Connection(asyncio.Protocol):
         self._late.cancel()
         if answer is not None and not answer.done():
             body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-            answer.set_result(Reply(status, body, self._content_type))
+            answer.set_result(Reply(status, body, self._content_type, self._retry_after))
 
     def _reset(self) -> None:
         self._parts: list[bytes] = []
         self._size = 0
         self._content_type = b"application/json"
+        self._retry_after = b""
 
     def _is_late(self) -> None:
         self._fail(SlowError())

@@ -52,7 +52,7 @@ class Detection:
         self.fetched = asyncio.Event()
 
     async def fetch(self) -> None:
-        """Try until the detector is there."""
+        """Try until the detector is there, or there anew: then it takes the place of the one before."""
         pause = _FIRST_PAUSE_SECONDS
         said = ""
         while True:
@@ -76,15 +76,6 @@ class Detection:
     def reads_requests(self) -> bool:
         """Whether the detector is there and looks at request rows, so that it needs no answer of the predictor."""
         return self._detector is not None and self._detector.input is DetectorInput.INSTANCES
-
-    @property
-    def threshold(self) -> float:
-        """The score above which a row is out of distribution.
-
-        Raises:
-            ValueError: there is no detector yet.
-        """
-        return self._present().calibration.threshold
 
     async def score_request(self, rows: Rows) -> Scores:
         """Score request rows.

@@ -12,6 +12,7 @@ import json
 import logging
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ from leeboard.contract.serving import (
 from leeboard_workers.ood.outputs import MATRICES, Outputs, classes_of, estimator_of, outputs_in, outputs_of, widths_of
 from leeboard_workers.serving.asgi import host, settle
 from leeboard_workers.serving.batching import Batches
-from leeboard_workers.serving.blame import blame
+from leeboard_workers.serving.blame import blame, table_of
+from leeboard_workers.serving.bounds import Bounded
 from leeboard_workers.serving.codec import BadRequestError, Rows, decode_v1, decode_v2
 from leeboard_workers.serving.signature import Signature
 
@@ -110,33 +112,39 @@ class LeeboardModel(kserve.Model):  # type: ignore[misc]  # the SDK has no types
 
     async def _asked(self, frame: Any, rows: Rows) -> Outputs:
         """Ask the model; a row that it cannot read, such as one of a category that it never saw, is named."""
-        if self._estimator is None:
-            return await asyncio.to_thread(self._unknown, frame, rows)
-        ask = functools.partial(outputs_of, self._estimator)
-        if self._batches is None or not isinstance(frame, pd.DataFrame):
-            return await asyncio.to_thread(ask, frame)
+        table = table_of(frame)
+        ask = functools.partial(self._answers, rows.count)
         try:
-            outputs = await self._batches.ask(frame)
+            if self._batches is not None and isinstance(frame, pd.DataFrame):
+                outputs = await self._batches.ask(frame)
+            else:
+                outputs = await asyncio.to_thread(ask, frame)
         except Exception as error:
             found = None
-            if self._answered is not None:
-                found = await asyncio.to_thread(blame, ask, frame, self._answered)
+            if self._answered is not None and table is not None and list(table) == list(self._answered):
+                found = await asyncio.to_thread(blame, self._alike(frame), table, self._answered)
             if found is None:
                 raise
             raise InvalidInput(str(found)) from error
-        if self._answered is None:
-            self._answered = frame.iloc[:1]
+        if self._answered is None and table is not None:
+            self._answered = table.iloc[:1]
         return outputs
 
-    def _unknown(self, frame: Any, rows: Rows) -> Outputs:
-        """Ask a model of no scikit-learn style, by MLflow alone."""
+    def _alike(self, given: Any) -> Callable[[pd.DataFrame], Outputs]:
+        """Return what asks the model about rows of a table, handed over as the given ones were."""
+        tables = isinstance(given, pd.DataFrame)
+        return lambda table: self._answers(len(table), table if tables else table.to_numpy())
+
+    def _answers(self, count: int, frame: Any) -> Outputs:
+        if self._estimator is not None:
+            return outputs_of(self._estimator, frame)
         try:
             answer = self._model.predict(frame)
         except MlflowException as error:  # it quotes all of the input
             raise InvalidInput(str(error)[:_LONGEST_SENTENCE]) from error
         outputs = outputs_in(answer)
-        if len(outputs.predict) != rows.count:
-            raise kserve.errors.InferenceError(f"the model answered {len(outputs.predict)} rows of {rows.count}")
+        if len(outputs.predict) != count:
+            raise kserve.errors.InferenceError(f"the model answered {len(outputs.predict)} rows of {count}")
         return outputs
 
     def _v1(self, outputs: Outputs) -> dict[str, Any]:
@@ -188,12 +196,14 @@ def _tensors(request: kserve.InferRequest) -> list[dict[str, Any]]:
 
 
 class _Server(kserve.ModelServer):  # type: ignore[misc]  # the SDK has no types
-    """The SDK's server on an address of our choice; of itself it takes none and listens on all."""
+    """The SDK's server with an address of our choice and bounds; of itself it listens on all and takes what comes."""
 
     def setup_event_loop(self) -> None:
-        """Set the address: the SDK calls this between making its HTTP server and starting it."""
+        """Set them: the SDK calls this between making its HTTP server and starting it."""
         super().setup_event_loop()
-        self._rest_server.config.host = host()
+        config = self._rest_server.config
+        config.host = host()
+        config.app = Bounded(kserve.model_server.app)
 
 
 def main() -> None:

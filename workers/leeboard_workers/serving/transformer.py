@@ -5,13 +5,14 @@ request ── decode ──┬── predictor ──┬── answer: null for
                     └── detector ───┘            └── afterwards: counts, queue ── collector
 ```
 Scoring and logging never fail or hold up an answer: a row that cannot be scored is answered unscored and counted.
-Under Reject rows are scored first, so that a refused row never reaches the model.
+Under Reject rows are scored first, so that a refused row never reaches the model. SIGHUP fetches the detector anew.
 """
 
 import asyncio
 import contextlib
 import functools
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from leeboard.api.outofdistribution import OnDetection
 from leeboard.contract import serving as contract
 from leeboard_workers.ood.fitted import Scores
 from leeboard_workers.serving.answers import Answer, BadAnswerError
-from leeboard_workers.serving.asgi import TEXT, Request, Response, serve
+from leeboard_workers.serving.asgi import TEXT, Held, Request, Response, serve
 from leeboard_workers.serving.codec import BadRequestError, decode_v1, decode_v2, encode_v1, encode_v2
 from leeboard_workers.serving.detection import Detection
 from leeboard_workers.serving.exchange import Exchange, Recorder
@@ -35,6 +36,8 @@ from leeboard_workers.serving.options import Options, options_from
 from leeboard_workers.serving.upstream import Predictor, PredictorAwayError, PredictorSlowError
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
+MAX_HELD_BYTES = 256 * 1024 * 1024
+"""Bodies of all requests under way."""
 
 _DRAIN_SECONDS = 5.0
 _LONGEST_ID = 128
@@ -59,7 +62,7 @@ class Transformer:
         self._refuses = options.on_detection is OnDetection.REJECT
         self._detection: Detection | None = None
         self._queue: LogQueue | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._fetching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to fetch the detector and to send the log."""
@@ -72,7 +75,8 @@ class Transformer:
         )
         if options.detector_uri:
             self._detection = Detection(options.detector_uri, options.tracking_uri, self._metrics)
-            self._tasks.append(asyncio.create_task(self._detection.fetch()))
+            self._fetch(self._detection)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._fetch, self._detection)
         if options.collector_url:
             self._queue = LogQueue(options.collector_url, options.collector_token, self._metrics)
             self._sending = asyncio.create_task(self._queue.run())
@@ -86,9 +90,16 @@ class Transformer:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._sending, _DRAIN_SECONDS)
             self._queue.drop_rest()
-        for task in self._tasks:
-            task.cancel()
+        if self._fetching is not None:
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+            self._fetching.cancel()
         await self._predictor.close()
+
+    def _fetch(self, detection: Detection) -> None:
+        """Begin to fetch the detector; one that is there scores until the new one is."""
+        if self._fetching is not None:
+            self._fetching.cancel()  # what it has read may be old
+        self._fetching = asyncio.create_task(detection.fetch())
 
     async def answer(self, request: Request) -> Response:
         """Answer a request."""
@@ -105,7 +116,14 @@ class Transformer:
     def too_large(self, request: Request) -> Response:
         """Refuse a body that is too long."""
         sentence = f"the body is larger than {MAX_BODY_BYTES // 2**20} MiB: send fewer rows at once"
-        response = Response.error(sentence, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return self._turned_away(request, Response.error(sentence, HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
+
+    def too_many(self, request: Request) -> Response:
+        """Refuse a body that there is no memory for now."""
+        sentence = "too many requests are under way: try again in a second"
+        return self._turned_away(request, Response.later(sentence, HTTPStatus.TOO_MANY_REQUESTS))
+
+    def _turned_away(self, request: Request, response: Response) -> Response:
         if request.path in self._infer_paths and _counts(request):
             self._metrics.answered(response.status, 0.0, 0)
         return self._named(response, _request_id(request))
@@ -131,7 +149,7 @@ class Transformer:
         except BadAnswerError as error:
             response = Response.error(str(error), HTTPStatus.BAD_GATEWAY)
         except PredictorAwayError as error:
-            response = Response.error(str(error), HTTPStatus.SERVICE_UNAVAILABLE)
+            response = Response.later(str(error), HTTPStatus.SERVICE_UNAVAILABLE)
         except PredictorSlowError as error:
             response = Response.error(str(error), HTTPStatus.GATEWAY_TIMEOUT)
         seconds = time.perf_counter() - began
@@ -161,7 +179,8 @@ class Transformer:
             meanwhile=score if first and not self._refuses else None,
         )
         if reply.status != HTTPStatus.OK:
-            return Response(reply.status, reply.body, reply.content_type)
+            later = ((b"retry-after", reply.retry_after),) if reply.retry_after else ()
+            return Response(reply.status, reply.body, reply.content_type, later)
         answer = self._read(reply.body, exchange)
         if detection is not None and not first:
             with _never_failing(exchange):
@@ -199,16 +218,17 @@ class Transformer:
         if scores is not None and self._refuses:
             answer = exchange.answer = answer.without(scores.flags)
         answer = answer.translated(exchange.protocol, self._options.identity.model_deployment)
-        if scores is None or self._detection is None or self._options.on_detection is OnDetection.OBSERVE:
+        if scores is None or self._options.on_detection is OnDetection.OBSERVE:
             return Response.json(answer.document)
-        answer = answer.flagged(scores, self._detection.threshold)
+        answer = answer.flagged(scores)
         if self._refuses and scores.flags.all():
             return Response.json(answer.with_error(_refusal(scores)).document, contract.STATUS_ALL_REFUSED)
         return Response.json(answer.document)
 
     def _named(self, response: Response, request_id: str) -> Response:
         named = (contract.HEADER_REQUEST_ID.encode(), request_id.encode("latin-1"))
-        return Response(response.status, response.body, response.content_type, (self._version_header, named))
+        headers = (*response.headers, self._version_header, named)
+        return Response(response.status, response.body, response.content_type, headers)
 
 
 @contextlib.contextmanager
@@ -246,7 +266,7 @@ def main() -> None:
         options, port = options_from(None, os.environ)
     except ValueError as error:
         sys.exit(f"the transformer cannot start: {error}")
-    serve(Transformer(options), port)
+    serve(Transformer(options), port, Held(MAX_HELD_BYTES))
 
 
 if __name__ == "__main__":

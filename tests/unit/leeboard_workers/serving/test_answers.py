@@ -12,7 +12,9 @@ V2 = {
         {"name": "probabilities", "shape": [3, 2], "datatype": "FP64", "data": [0.1, 0.9, 0.2, 0.8, 0.3, 0.7]},
     ],
 }
-SCORES = Scores(np.array([1.0, 9.0, 2.0]), np.array([0.5, 0.01, 0.4]), np.array([False, True, False]), ((), ("x",), ()))
+SCORES = Scores(
+    np.array([1.0, 9.0, 2.0]), np.array([0.5, 0.01, 0.4]), np.array([False, True, False]), ((), ("x",), ()), 5.0
+)
 
 
 @pytest.fixture(params=["v1", "v2"])
@@ -51,10 +53,10 @@ def test_translation_keeps_what_was_told(answer: Answer, to: str) -> None:
 
 
 def test_flags_stand_beside_the_answer() -> None:
-    one = Answer.read(V1, "v1", 3).flagged(SCORES, 5.0).document["outOfDistribution"]
+    one = Answer.read(V1, "v1", 3).flagged(SCORES).document["outOfDistribution"]
     assert one[1] == {"score": 9.0, "pValue": 0.01, "flagged": True, "threshold": 5.0, "features": ["x"]}
     assert one[0] == {"score": 1.0, "pValue": 0.5, "flagged": False}
-    two = Answer.read(V2, "v2", 3).flagged(SCORES, 5.0).document["outputs"]
+    two = Answer.read(V2, "v2", 3).flagged(SCORES).document["outputs"]
     assert {tensor["name"]: tensor["data"] for tensor in two[2:]} == {
         "out_of_distribution": [False, True, False],
         "ood_score": [1.0, 9.0, 2.0],

@@ -39,6 +39,9 @@ class Slow:
     def too_large(self, request: Request) -> Response:
         return Response.error(request.path, 413)
 
+    def too_many(self, request: Request) -> Response:
+        return Response.later(request.path, 429)
+
 
 class Client(asyncio.Protocol):
     """Keeps what comes, as it comes."""

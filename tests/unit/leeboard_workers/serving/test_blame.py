@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leeboard_workers.serving.blame import blame
+from leeboard_workers.serving.blame import blame, table_of
 
 GOOD = pd.DataFrame({"age": [40], "town": ["Ulm"], "height": [1.8]})
 
@@ -67,3 +67,22 @@ def test_few_trials_are_made() -> None:
 
     assert blame(counted, rows(10_000, town="Atlantis"), GOOD) is not None
     assert calls <= 2 * 14 + 2 * 2 + 3
+
+
+def test_rows_of_an_array_are_a_table_with_numbered_columns() -> None:
+    array = np.ones((6, 3), dtype=np.float32)
+    array[4, 1] = np.nan
+
+    def read(table: pd.DataFrame) -> None:
+        given = table.to_numpy()
+        assert given.dtype == np.float32
+        if np.isnan(given).any():
+            raise ValueError("NaN")
+
+    table = table_of(array)
+    assert table is not None
+    found = blame(read, table, table.iloc[:1])
+    assert str(found) == "the model cannot read row 4: the column '1' holds nan (NaN)"
+    assert table_of(GOOD) is GOOD
+    assert table_of({"x": array}) is None
+    assert table_of(array[0]) is None

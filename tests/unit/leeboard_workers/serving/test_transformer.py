@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from leeboard.contract.serving import METRIC_LOG_DROPPED, ChangedColumns
+from leeboard.contract.serving import METRIC_LOG_DROPPED, METRIC_REQUESTS, ChangedColumns
 from leeboard_workers.serving.asgi import Request
 from leeboard_workers.serving.exchange import Exchange
 from leeboard_workers.serving.options import Identity, Options
@@ -20,18 +20,25 @@ FIELD = {"name": "x", "shape": [2], "datatype": "FP64", "data": [1.0, 2.0]}
 MATRIX = {"name": "rows", "shape": [2, 2], "datatype": "FP64", "data": [1.0, 2.0, 3.0, 4.0]}
 
 
+def compact(document: Any) -> str:
+    return orjson.dumps(document).decode()
+
+
 class Played:
     """A predictor and a collector in one."""
 
     def __init__(self, outputs: list[dict[str, Any]] | None = None) -> None:
         self.outputs = outputs
         self.ready = True
+        self.full = False
         self.logged: list[dict[str, Any]] = []
 
     async def answer(self, request: web.Request) -> web.Response:
         if request.path == "/v1/predictions":
             self.logged += await request.json()
             return web.json_response({"accepted": 1, "refused": 0})
+        if request.path == INFER and self.full:
+            return web.json_response({"error": "full"}, status=503, headers={"retry-after": "7"}, dumps=compact)
         if request.path == INFER:
             return web.json_response({"outputs": self.outputs})
         return web.Response(status=200 if self.ready else 503)
@@ -110,6 +117,31 @@ async def test_a_predictor_that_falters_after_its_start_leaves_the_transformer_r
         for played.ready in (False, True, False):
             seen.append(await status(transformer, "/v2/health/ready"))
     assert seen == [503, 200, 200]
+
+
+async def test_a_client_is_told_when_a_full_predictor_wants_it_again() -> None:
+    played = Played()
+    played.full = True
+    async with before(played) as transformer:
+        response = await transformer.answer(Request("POST", INFER, {}, orjson.dumps({"inputs": [FIELD]})))
+    assert (response.status, response.body) == (503, b'{"error":"full"}')
+    assert dict(response.headers)[b"retry-after"] == b"7"
+
+
+async def test_a_client_is_told_to_come_again_when_there_is_no_predictor() -> None:
+    async with before(Played()) as transformer:
+        pass
+    response = await transformer.answer(Request("POST", INFER, {}, orjson.dumps({"inputs": [FIELD]})))
+    assert (response.status, dict(response.headers)[b"retry-after"]) == (503, b"1")
+
+
+async def test_a_body_that_there_is_no_memory_for_is_counted() -> None:
+    async with before(Played()) as transformer:
+        response = transformer.too_many(Request("POST", INFER, {}, b""))
+        page = (await transformer.answer(Request("GET", "/metrics", {}, b""))).body.decode()
+    assert (response.status, dict(response.headers)[b"retry-after"]) == (429, b"1")
+    (counted,) = (line for line in page.splitlines() if line.startswith(METRIC_REQUESTS + "{") and '"429"' in line)
+    assert counted.endswith(" 1.0")
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,12 @@ class Collector:
         sentence = f"the body is larger than {MAX_BODY_BYTES // 2**20} MiB: send less at once"
         return Response.error(sentence, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
+    def too_many(self, request: Request) -> Response:
+        """Refuse a body that there is no memory for now."""
+        del request
+        self._refused.labels(HTTPStatus.TOO_MANY_REQUESTS.value).inc()
+        return Response.later("too many requests are under way: try again in a second", HTTPStatus.TOO_MANY_REQUESTS)
+
     async def _answer(self, request: Request) -> Response:
         if match := _POSTED.fullmatch(request.path):
             if request.method != "POST":
