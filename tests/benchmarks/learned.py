@@ -35,6 +35,7 @@ CHECKS: dict[str, Check] = {
     name: Check.model_validate({"name": "c", **members})
     for name, members in {
         "univariateTest: {}": {"univariateTest": {}},
+        "univariateTest: {minEffect: 0.05}": {"univariateTest": {"minEffect": 0.05}},
         "univariateTest: {minEffect: 0.3}": {"univariateTest": {"minEffect": 0.3}},
         "univariateTest: {learned: {sigma: 2}}": {"univariateTest": {"learned": {"sigma": 2}}},
         "univariateTest: {learned: {sigma: 3}}": {"univariateTest": {"learned": {"sigma": 3}}},
@@ -45,6 +46,7 @@ CHECKS: dict[str, Check] = {
             "univariateTest": {"learned": {"sigma": 4}, "driftedShare": 0.05}
         },
         "univariateDistance: {}": {"univariateDistance": {}},
+        "univariateDistance: {threshold: 0.1}": {"univariateDistance": {"threshold": 0.1}},
         "univariateDistance: {learned: {sigma: 3}}": {"univariateDistance": {"learned": {"sigma": 3}}},
         "univariateDistance: {learned: {quantile: 0.95}}": {"univariateDistance": {"learned": {"quantile": 0.95}}},
         "univariateDistance: {learned: {sigma: 3}, aggregate: Max}": {

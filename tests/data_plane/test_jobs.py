@@ -41,6 +41,7 @@ LEARNED: dict[str, Any] = {
         "multivariateTest": {"energyDistance": {"permutations": 19}, "alpha": 0.1, "learned": {"sigma": 2}},
     },
     "answers": {"prediction": {"learned": {"sigma": 3}}},
+    "unsaid": {"univariateDistance": {}},
 }
 
 # -- drift --
@@ -121,6 +122,7 @@ def test_thresholds_are_learned_once_from_the_reference(river: River):
         "distance": ("quantile 0.9", 10),
         "joint": ("mean + 2 sd", 10),
         "answers": ("mean + 3 sd", 10),
+        "unsaid": ("mean + 3 sd", 10),
     }, "ten days of the reference, held against a day"
     assert {check.name for check in first.checks if check.drifted} >= {"columns", "distance"}
     assert first.checks == second.checks

@@ -3,7 +3,9 @@
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -124,6 +126,32 @@ def test_reads_every_example_as_its_kind():
     for text in examples.values():
         for document in yaml.safe_load_all(text):
             kinds[document["kind"]].model_validate(document)
+
+
+def _options(schema: dict[str, Any], path: str) -> Iterator[str]:
+    """What may be said below a place of a schema."""
+    yield from _options(schema["items"], path) if "items" in schema else ()
+    for name, inner in schema.get("properties", {}).items():
+        yield f"{path}.{name}"
+        yield from _options(inner, f"{path}.{name}")
+
+
+def _said(value: Any, path: str) -> Iterator[str]:
+    for inner in value if isinstance(value, list) else ():
+        yield from _said(inner, path)
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        yield f"{path}.{name}"
+        yield from _said(inner, f"{path}.{name}")
+
+
+def test_shows_every_option_of_a_drift_monitor_in_an_example():
+    crd = yaml.safe_load(TEXTS["crds/driftmonitors.yaml"])
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    examples = [text for name, text in TEXTS.items() if re.fullmatch(r"docs/examples/.*\.yaml", name)]
+    documents = [document for text in examples for document in yaml.safe_load_all(text)]
+    said = {option for document in documents if document["kind"] == "DriftMonitor" for option in _said(document, "")}
+    asked = [option for part in ("checks", "reference", "columns", "alerting") for option in _options(spec[part], part)]
+    assert [option for option in asked if f".spec.{option}" not in said] == []
 
 
 def test_explains_every_example_in_its_first_line():

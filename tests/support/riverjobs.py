@@ -44,13 +44,13 @@ REFIT = Trainer(builtin=BuiltinTrainer(refit=NoParameters()))
 PARTIAL_FIT = Trainer(builtin=BuiltinTrainer(partial_fit=NoParameters()), warm_start=WarmStart.CHAMPION)
 BETTER = Gate(name="better", metric="roc_auc", min_gain_over_champion=0.0)
 CHECKS = (
-    Check(name="columns", univariate_test=UnivariateTest()),
-    Check(name="distance", univariate_distance=UnivariateDistance()),
+    Check(name="columns", univariate_test=UnivariateTest(min_effect=0.05)),
+    Check(name="distance", univariate_distance=UnivariateDistance(threshold=0.1)),
     Check(
         name="joint",
         multivariate_test=MultivariateTest(maximum_mean_discrepancy=MaximumMeanDiscrepancy(), min_effect=0.1),
     ),
-    Check(name="answers", prediction=Prediction()),
+    Check(name="answers", prediction=Prediction(threshold=0.1)),
     Check(name="strangers", out_of_distribution_rate=OutOfDistributionIncrease()),
 )
 

@@ -10,7 +10,7 @@ from leeboard.api.multivariate import MultivariateTest
 from leeboard.api.performance import Performance
 from leeboard.api.quality import DataQuality
 from leeboard.api.shared import ColumnName
-from leeboard.api.thresholds import Learned
+from leeboard.api.thresholds import BY_DEFAULT, Learned
 
 
 class ColumnWeighting(StrEnum):
@@ -65,6 +65,9 @@ class Correction(StrEnum):
     BENJAMINI_HOCHBERG = "BenjaminiHochberg"
 
 
+SMALLEST_EFFECT = 0.05
+
+
 class UnivariateTest(ApiModel):
     """A test for each column. It drifted if its corrected p-value is below alpha and its effect reaches minEffect."""
 
@@ -76,12 +79,24 @@ class UnivariateTest(ApiModel):
     """Significance level."""
     correction: Correction = Correction.BENJAMINI_HOCHBERG
     """Correction for many columns: None, Bonferroni, Holm or BenjaminiHochberg."""
-    min_effect: Share = 0.05
-    """Smallest effect that counts: with much data everything is significant."""
+    min_effect: Share | None = None
+    """Smallest effect that counts: with much data everything is significant. Left out: 0.05, or for each column what
+    the reference teaches, where that is more. Stated without `learned` it is the bound of all columns."""
     learned: Learned | None = None
-    """A bound of each column's own, learned from the reference; where it is above minEffect it takes its place."""
+    """A bound of each column's own, learned from the reference; where it is above minEffect it takes its place. Left
+    out without minEffect: the mean of the reference's windows and 3 standard deviations, if it holds enough of them."""
     drifted_share: Annotated[float, Field(gt=0, le=1)] = 0.3
     """The window drifted if at least this share of the columns (by weight) drifted."""
+
+    @property
+    def smallest_effect(self) -> float:
+        """Smallest effect that counts, stated or not; what is learned is never below it."""
+        return SMALLEST_EFFECT if self.min_effect is None else self.min_effect
+
+    @property
+    def taught(self) -> Learned | None:
+        """How its bounds are learned, asked for or by default; none: they are stated."""
+        return self.learned or (BY_DEFAULT if self.min_effect is None else None)
 
 
 class NumericDistance(StrEnum):
@@ -126,6 +141,10 @@ def _limit(threshold: float | None, learned: Learned | None) -> float | None:
     return DEFAULT_THRESHOLD if threshold is None else threshold
 
 
+def _taught(threshold: float | None, learned: Learned | None) -> Learned | None:
+    return learned or (BY_DEFAULT if threshold is None else None)
+
+
 class UnivariateDistance(ApiModel):
     """A distance for each column, and one number for all."""
 
@@ -134,7 +153,8 @@ class UnivariateDistance(ApiModel):
     categorical: CategoricalDistance = CategoricalDistance.JENSEN_SHANNON
     """Distance of categorical columns."""
     threshold: Threshold | None = None
-    """The window drifted if the aggregate is above it. Left out without `learned`: 0.1."""
+    """The window drifted if the aggregate is above it. Left out without `learned`: 0.1, or what the reference teaches
+    (the mean of its windows and 3 standard deviations), where it holds enough of them and that is more."""
     learned: Learned | None = None
     """The threshold, and one for each column, are learned from the reference instead."""
     aggregate: Aggregate = Aggregate.WEIGHTED_MEAN
@@ -144,8 +164,13 @@ class UnivariateDistance(ApiModel):
 
     @property
     def limit(self) -> float | None:
-        """The threshold, stated or not; none: it is learned."""
+        """The threshold, stated or not; what is learned by default is never below it; none: it is asked to learn."""
         return _limit(self.threshold, self.learned)
+
+    @property
+    def taught(self) -> Learned | None:
+        """How the threshold is learned, asked for or by default; none: it is stated."""
+        return _taught(self.threshold, self.learned)
 
 
 class Prediction(ApiModel):
@@ -154,7 +179,8 @@ class Prediction(ApiModel):
     method: CategoricalDistance = CategoricalDistance.JENSEN_SHANNON
     """Distance of the predictions; numeric answers use bins of the reference's quantiles."""
     threshold: Threshold | None = None
-    """Drifted if above it. Left out without `learned`: 0.1."""
+    """Drifted if above it. Left out without `learned`: 0.1, or what the reference teaches (the mean of its windows and
+    3 standard deviations), where it holds enough of them and that is more."""
     learned: Learned | None = None
     """The threshold is learned from the reference instead."""
 
@@ -162,8 +188,13 @@ class Prediction(ApiModel):
 
     @property
     def limit(self) -> float | None:
-        """The threshold, stated or not; none: it is learned."""
+        """The threshold, stated or not; what is learned by default is never below it; none: it is asked to learn."""
         return _limit(self.threshold, self.learned)
+
+    @property
+    def taught(self) -> Learned | None:
+        """How the threshold is learned, asked for or by default; none: it is stated."""
+        return _taught(self.threshold, self.learned)
 
 
 class OutOfDistributionIncrease(ApiModel):
@@ -207,8 +238,16 @@ class Check(ApiModel):
 
     @property
     def learned(self) -> Learned | None:
-        """How its bounds are learned; none: they are stated."""
+        """How it is asked to learn its bounds; none: they are stated, or left out."""
         for member in (self.univariate_test, self.univariate_distance, self.multivariate_test, self.prediction):
             if member is not None:
                 return member.learned
         return None
+
+    @property
+    def taught(self) -> Learned | None:
+        """How its bounds are learned, asked for or by default; none: they are stated."""
+        for member in (self.univariate_test, self.univariate_distance, self.prediction):
+            if member is not None:
+                return member.taught
+        return self.learned

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from leeboard.api.base import ApiModel, Duration, ElementName, Rule, cel_seconds, exactly_one, seconds
-from leeboard.api.checks import Check, Columns, UnivariateTest
+from leeboard.api.checks import Check, Columns, UnivariateDistance, UnivariateTest
 from leeboard.api.shared import (
     ArmSpans,
     ColumnName,
@@ -125,9 +125,15 @@ class DriftMonitorSpec(ApiModel):
     columns: Columns = Columns()
     """Which columns are looked at, and what they weigh."""
     checks: Annotated[list[Check], Field(min_length=1, max_length=16, json_schema_extra={"listMapKeys": ["name"]})] = (
-        Field(default_factory=lambda: [Check(name="columns", univariate_test=UnivariateTest())])
+        Field(
+            default_factory=lambda: [
+                Check(name="columns", univariate_test=UnivariateTest()),
+                Check(name="distance", univariate_distance=UnivariateDistance()),
+            ]
+        )
     )
-    """Keyed by name; a window drifted if any check says so."""
+    """Keyed by name; a window drifted if any check says so. Left out: `columns`, a univariateTest, and `distance`, a
+    univariateDistance, both with their defaults."""
     alerting: Alerting = Alerting()
     """When drifted windows become an episode, and an episode ends."""
     job: JobTemplate = JobTemplate()

@@ -36,3 +36,7 @@ class Learned(ApiModel):
         return f"mean + {self.sigma:g} sd" if self.sigma is not None else f"quantile {self.quantile:g}"
 
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one("sigma", "quantile"),)
+
+
+BY_DEFAULT = Learned(sigma=3)
+"""How a bound that is left out is learned, where the reference holds windows enough."""

@@ -7,7 +7,6 @@ from typing import Any, Literal
 from leeboard.api.checks import Check
 from leeboard.contract.jobs import Distribution, ValueCounts
 from leeboard_workers.data.rows import Rows
-from leeboard_workers.drift.bins import bins_of
 from leeboard_workers.drift.distribution import distribution_of
 from leeboard_workers.drift.reference import PreparedColumn, Reference, prepare_column, typed_like
 from leeboard_workers.drift.univariate import DistanceOutcome, Pair, TestOutcome, measure_distance, run_test
@@ -104,7 +103,7 @@ def _measured(column: PreparedColumn, now: Values, checks: Sequence[Check]) -> C
         tests=tests,
         distances=distances,
         distribution=distribution_of(column.values, now),
-        bins=bins_of(column.values).document(),
+        bins=pair.bins.document(),
         message=_remark(column.values, now),
     )
 

@@ -74,7 +74,8 @@ def compare(
         answers: Needed by `prediction` checks.
         strangers: Needed by `outOfDistributionRate` checks.
         together: Needed by `multivariateTest` checks when the reference is prepared; else the rows in their own order.
-        lessons: Needed by checks that say `learned`: what `learn` returned for them.
+        lessons: Needed by checks that say `learned`: what `learn` returned for them. Checks that leave their bound out
+            take the default when there is none.
         run: Applies the comparison to blocks of columns.
 
     Returns:
@@ -89,7 +90,7 @@ def compare(
     picture: Distribution | None = None
     for index, check in enumerate(checks):
         lesson = _lesson_of(check, lessons)
-        if lesson is not None and lesson.lacks:
+        if lesson is not None and lesson.lacks and check.learned is not None:
             reports.append(verdicts.unlearned(check, lesson))
             continue
         if check.univariate_test is not None:
@@ -133,11 +134,10 @@ def _together(reference: Reference | Rows, window: Rows) -> Together:
 
 
 def _lesson_of(check: Check, lessons: Mapping[str, Lesson] | None) -> Lesson | None:
-    if check.learned is None:
-        return None
-    if lessons is None or check.name not in lessons:
+    lesson = lessons.get(check.name) if lessons is not None and check.taught is not None else None
+    if lesson is None and check.learned is not None:
         raise ValueError(f"the check {check.name} learns its bounds: hand in `lessons`, which `learn` returns")
-    return lessons[check.name]
+    return lesson
 
 
 def _jointly(

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from leeboard.api.thresholds import FEWEST_WINDOWS
+
 Instants = npt.NDArray[np.int64]
 """Microseconds since the epoch, ascending."""
 
@@ -29,14 +31,35 @@ _GAP = 0.5
 """Windows with fewer rows than this share of the median have a gap."""
 
 
+SHORTEST = 0.75
+"""Where a reference holds too few windows they may be so much shorter. That errs towards calm: a shorter window is
+farther from the rest."""
+
+
 def cut_by_time(times: Instants, length: int, spans: Sequence[tuple[int, int]] = ()) -> tuple[Cut, ...]:
-    """Return windows of a length in time, one after the other.
+    """Return windows of a length in time, one after the other; a quarter shorter where there would be too few.
 
     Args:
         times: Of the rows; those whose time is not known stand at NO_TIME.
         length: Microseconds.
         spans: Begin anew in each of these; none: one that the rows fill.
     """
+    whole = _cut_by_time(times, length, spans)
+    if len(whole) >= FEWEST_WINDOWS:
+        return whole
+    shorter = _cut_by_time(times, int(SHORTEST * length), spans)
+    return shorter if len(shorter) >= FEWEST_WINDOWS else whole
+
+
+def cut_by_rows(total: int, rows: int) -> tuple[Cut, ...]:
+    """Return windows of so many consecutive rows; of a quarter fewer where there would be too few windows."""
+    if total // max(rows, FEWEST_ROWS) < FEWEST_WINDOWS <= total // max(int(SHORTEST * rows), FEWEST_ROWS):
+        rows = int(SHORTEST * rows)
+    rows = max(rows, FEWEST_ROWS)
+    return _thinned([(start, start + rows) for start in range(0, total - rows + 1, rows)])
+
+
+def _cut_by_time(times: Instants, length: int, spans: Sequence[tuple[int, int]]) -> tuple[Cut, ...]:
     known = times[np.searchsorted(times, NO_TIME, side="right") :]
     if not known.size:
         return ()
@@ -48,12 +71,6 @@ def cut_by_time(times: Instants, length: int, spans: Sequence[tuple[int, int]] =
     rows = found[:, 1] - found[:, 0]
     wanted = max(_GAP * float(np.median(rows)), FEWEST_ROWS) if rows.size else 0
     return _thinned([(int(start), int(end)) for start, end in found[rows >= wanted]])
-
-
-def cut_by_rows(total: int, rows: int) -> tuple[Cut, ...]:
-    """Return windows of so many consecutive rows."""
-    rows = max(rows, FEWEST_ROWS)
-    return _thinned([(start, start + rows) for start in range(0, total - rows + 1, rows)])
 
 
 def round_down(rows: int) -> int:

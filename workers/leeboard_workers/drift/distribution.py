@@ -35,9 +35,7 @@ def _numeric(reference: NumericValues, window: NumericValues) -> tuple[list[str]
     # A few too many are enough to see that they are many.
     distinct = np.unique(np.concatenate([side.distinct(MAX_BARS + 1) for side in (reference, window)]))
     if distinct.size <= MAX_BARS:
-        then = np.array([_rows_at(reference, value) for value in distinct])
-        now = np.array([_rows_at(window, value) for value in distinct])
-        return [_number(value) for value in distinct], then, now
+        return [_number(value) for value in distinct], _rows_at(reference, distinct), _rows_at(window, distinct)
     low = min(side.quantile(_TAIL) for side in (reference, window) if side.present)
     high = max(side.quantile(1 - _TAIL) for side in (reference, window) if side.present)
     if not low < high:
@@ -76,10 +74,10 @@ def _in_order(levels: list[str]) -> list[str]:
         return levels
 
 
-def _rows_at(values: NumericValues, value: float) -> float:
-    left = np.searchsorted(values.finite, value, side="left")
-    right = np.searchsorted(values.finite, value, side="right")
-    return float(right - left)
+def _rows_at(values: NumericValues, distinct: Floats) -> Floats:
+    left = np.searchsorted(values.finite, distinct, side="left")
+    right = np.searchsorted(values.finite, distinct, side="right")
+    return (right - left).astype(float)
 
 
 def _binned(values: NumericValues, inner: Floats) -> Floats:

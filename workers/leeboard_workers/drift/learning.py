@@ -24,6 +24,7 @@ from leeboard_workers.drift.block import ColumnMeasure, Comparison, measure_colu
 from leeboard_workers.drift.cuts import Cut, cut_by_rows, round_down
 from leeboard_workers.drift.multivariate import UnfitRowsError, run_joint_test
 from leeboard_workers.drift.predictions import answer_distance
+from leeboard_workers.drift.reference import Reference, prepare_column
 from leeboard_workers.drift.together import Together, evenly, joint_task
 from leeboard_workers.drift.weighing import blocks_of, weights_by_measure
 
@@ -90,18 +91,18 @@ class Past:
 def learn(
     past: Past, checks: Sequence[Check], *, weights: Mapping[str, float] | None = None, run: Map = on_threads
 ) -> dict[str, Lesson]:
-    """Learn the bounds of the checks that ask for it.
+    """Learn the bounds of the checks that do not state them.
 
     Args:
         past: The reference.
-        checks: Some of them say `learned`.
+        checks: Some of them say `learned`, or leave their bound out.
         weights: As `compare` takes them.
         run: Applies the comparison to blocks of columns.
 
     Returns:
         Lesson by the name of the check.
     """
-    asked = [check for check in checks if check.learned is not None]
+    asked = [check for check in checks if check.taught is not None]
     if not asked:
         return {}
     folds = _column_folds(past, asked, run)
@@ -137,11 +138,17 @@ def _column_folds(past: Past, checks: Sequence[Check], run: Map) -> list[list[Co
 def _measured(
     past: Past, cuts: Sequence[Cut], checks: Sequence[Check], names: Sequence[str]
 ) -> list[list[ColumnMeasure]]:
+    """Hold each window against the rest: the whole, which is sorted and counted once, without what the window holds."""
     table = past.table(names)
-    return [
-        measure_columns(Comparison(TableRows(rest), TableRows(window), checks), names)
-        for rest, window in _folds(table, cuts, past.window_rows)
-    ]
+    whole = {name: prepare_column(name, table[name]) for name in names}
+    folds = []
+    for number, (start, end) in enumerate(cuts):
+        fold = table.slice(start, end - start)
+        columns = {name: [column.without(fold[name]) for column in whole[name]] for name in names}
+        rest = Reference(table.num_rows - fold.num_rows, table.num_rows, columns)
+        window = TableRows(sample_rows(fold, past.window_rows, number))
+        folds.append(measure_columns(Comparison(rest, window, checks), names))
+    return folds
 
 
 def _folds(table: pa.Table, cuts: Sequence[Cut], window_rows: int) -> Iterator[tuple[pa.Table, pa.Table]]:
@@ -154,7 +161,7 @@ def _folds(table: pa.Table, cuts: Sequence[Cut], window_rows: int) -> Iterator[t
 def _lesson(
     check: Check, index: int, past: Past, folds: Sequence[Sequence[ColumnMeasure]], weights: Mapping[str, float] | None
 ) -> Lesson:
-    learned = check.learned
+    learned = check.taught
     if learned is None:
         raise ValueError(f"the check {check.name} learns nothing")
     cuts = past.answer_cuts if check.prediction is not None or _of_features(check) else past.cuts

@@ -1,4 +1,9 @@
-"""One merge of two ascending samples, and what it tells: how far their distribution functions are apart."""
+"""How far the distribution functions of two ascending samples are apart, both ways that it is measured; exact.
+
+Where they are farthest apart is searched: the functions are looked up at every 64th row, and between two such places
+only where they could be farther apart still. The area between them is the same across as it is down, so it is summed
+over the shares of rows, where nothing has to be compared (Vallender, 1974).
+"""
 
 from dataclasses import dataclass
 
@@ -6,6 +11,9 @@ import numpy as np
 
 from leeboard_workers.data.native import compiled
 from leeboard_workers.drift.sorting import Floats
+
+BLOCK = 64
+"""Rows of the larger sample between two places that are looked up."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +27,12 @@ class Gap:
 
 
 def gap(then: Floats, now: Floats) -> Gap:
-    """Merge two samples, each ascending, finite and not empty."""
-    largest, area = _merged(_read_only(then), _read_only(now))
-    return Gap(largest, area)
+    """Measure two samples, each ascending, finite and not empty."""
+    longer, shorter = _read_only(then), _read_only(now)
+    if longer.size < shorter.size:
+        longer, shorter = shorter, longer
+    pairs = float(then.size) * float(now.size)
+    return Gap(_largest(longer, shorter) / pairs, _area(longer, shorter) / pairs)
 
 
 def _read_only(values: Floats) -> Floats:
@@ -31,37 +42,103 @@ def _read_only(values: Floats) -> Floats:
 
 
 @compiled
-def _merged(then: Floats, now: Floats) -> tuple[float, float]:
-    # The difference of the distribution functions is i / n - j / m; times n m it is an integer, and exact.
-    n, m = np.uint64(then.size), np.uint64(now.size)
-    i, j = np.uint64(0), np.uint64(0)
-    apart, largest, area = np.int64(0), np.int64(0), 0.0
-    up, down = np.int64(m), np.int64(n)
-    last = min(then[0], now[0])
+def _area(one: Floats, other: Floats) -> float:
+    """Return n m times the integral of the distance between the quantile functions.
+
+    Counted in steps of 1 / n m of the rows, the i-th value lasts from i m to (i + 1) m, the other's j-th from j n on.
+    """
+    n, m = one.size, other.size
+    if n == m:
+        return _pair_by_pair(one, other) * m
+    i, j, ends, others_ends, place, area = 0, 0, m, n, 0, 0.0
     while i < n and j < m:
-        one, other = then[i], now[j]
-        value = min(one, other)
-        if value != last:  # between ties the difference is not one of the distribution functions
-            largest = max(largest, abs(apart))
-            area += abs(apart) * (value - last)
-            last = value
-        from_then, from_now = one <= other, other <= one
-        i += np.uint64(from_then)
-        j += np.uint64(from_now)
-        apart += np.int64(from_then) * up - np.int64(from_now) * down
+        until = min(ends, others_ends)
+        area += abs(one[i] - other[j]) * (until - place)
+        place = until
+        if ends == until:
+            i += 1
+            ends += m
+        if others_ends == until:
+            j += 1
+            others_ends += n
+    return area
+
+
+@compiled
+def _pair_by_pair(one: Floats, other: Floats) -> float:
+    first, second, third, fourth = 0.0, 0.0, 0.0, 0.0  # four sums: none waits for the one before it
+    whole = one.size - one.size % 4
+    for i in range(0, whole, 4):
+        first += abs(one[i] - other[i])
+        second += abs(one[i + 1] - other[i + 1])
+        third += abs(one[i + 2] - other[i + 2])
+        fourth += abs(one[i + 3] - other[i + 3])
+    for i in range(whole, one.size):
+        first += abs(one[i] - other[i])
+    return (first + second) + (third + fourth)
+
+
+@compiled
+def _largest(longer: Floats, shorter: Floats) -> int:
+    """Return n m times the largest distance of the distribution functions, which is an integer."""
+    n, m = longer.size, shorter.size
+    rows, others = np.zeros(n // BLOCK + 2, np.int64), np.zeros(n // BLOCK + 2, np.int64)
+    places, most = 0, 0
+    i, j = 0, 0
     while i < n:
-        if then[i] != last:
-            largest = max(largest, abs(apart))
-            area += abs(apart) * (then[i] - last)
-            last = then[i]
-        i += np.uint64(1)
-        apart += up
-    while j < m:
-        if now[j] != last:
-            largest = max(largest, abs(apart))
-            area += abs(apart) * (now[j] - last)
-            last = now[j]
-        j += np.uint64(1)
-        apart -= down
-    pairs = float(n) * float(m)
-    return largest / pairs, area / pairs
+        start = min(i + BLOCK, n)
+        value = longer[start - 1]
+        i, j = _first_above(longer, value, start), _first_above(shorter, value, j)
+        places += 1
+        rows[places], others[places] = i, j
+        most = max(most, abs(i * m - j * n))
+    for place in range(places):
+        begin, end = (rows[place], others[place]), (rows[place + 1], others[place + 1])
+        # both functions rise: farther apart they cannot be
+        if max(end[0] * m - begin[1] * n, end[1] * n - begin[0] * m) > most:
+            most = max(most, _largest_between(longer, shorter, begin, end))
+    return most
+
+
+@compiled
+def _first_above(values: Floats, bound: float, start: int) -> int:
+    """Return the first place from `start` on, before which there is nothing above the bound, with a value above it."""
+    low, high, step = start, start, 16
+    while high < values.size and values[high] <= bound:
+        low = high + 1
+        high += step
+        step *= 2
+    high = min(high, values.size)
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] <= bound:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled
+def _largest_between(one: Floats, other: Floats, begin: tuple[int, int], end: tuple[int, int]) -> int:
+    """Return the largest distance, times n m, by a merge of these rows; the ends were looked up."""
+    n, m = one.size, other.size
+    (i, j), (i_end, j_end) = begin, end
+    apart, most = i * m - j * n, 0
+    last = min(one[i] if i < i_end else other[j], other[j] if j < j_end else one[i])
+    while i < i_end and j < j_end:
+        left, right = one[i], other[j]
+        value = min(left, right)
+        if value != last:  # between ties the difference is not one of the distribution functions
+            most = max(most, abs(apart))
+            last = value
+        of_one, of_other = left <= right, right <= left
+        i += of_one
+        j += of_other
+        apart += of_one * m - of_other * n
+    while i < i_end and one[i] == last:
+        i += 1
+        apart += m
+    while j < j_end and other[j] == last:
+        j += 1
+        apart -= n
+    return max(most, abs(apart))  # what remains of one side alone leads straight to the end

@@ -46,6 +46,17 @@ class PreparedColumn:
             return numeric_values(column)
         return categorical_values(part(column, self.kind) if is_part(self.kind) else column, self.values)
 
+    def without(self, column: pa.ChunkedArray) -> "PreparedColumn":
+        """Return the column without some of its own rows."""
+        if self.message:
+            return self
+        taken = self.read(column)
+        if isinstance(self.values, NumericValues) and isinstance(taken, NumericValues):
+            return replace(self, values=self.values.without(taken))
+        if isinstance(self.values, CategoricalValues) and isinstance(taken, CategoricalValues):
+            return replace(self, values=self.values.without(taken))
+        raise TypeError("both columns must be of one type")
+
 
 @dataclass(frozen=True)
 class Reference:

@@ -1,10 +1,16 @@
-"""Sorts doubles: a radix sort that looks at the bits in which the values differ.
+"""Sorts doubles: by numpy, or by a radix sort that looks at the bits in which the values differ.
+
+Which of them is faster depends on the processor, by factors of three to ten either way, so both are tried once.
 
 Doubles become unsigned integers of the same order (Herf, "Radix tricks", 2001). Three passes of eleven bits, counted
 from the highest bit in which any two values differ, leave values out of place only where they agree in all 33; an
 insertion sort mends those. Data that agree in more, such as clusters far apart, would make that slow: its moves are
 bounded, and beyond the bound the full six passes run. `docs/decisions/0010-native-statistics.md` has the measurements.
 """
+
+import time
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +26,8 @@ _ALL_PASSES = 6
 _MOVES_PER_VALUE = 2
 _SIGN = np.uint64(1 << 63)
 _ONES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+_TRIAL_VALUES = 1 << 16
+_TRIALS = 3
 
 
 def ascending(values: Floats) -> tuple[Floats, int, int, int]:
@@ -31,6 +39,36 @@ def ascending(values: Floats) -> tuple[Floats, int, int, int]:
     Returns:
         The finite values, ascending, and how many are NaN, minus infinity and plus infinity.
     """
+    return by_numpy(values) if numpy_is_faster() else by_radix(values)
+
+
+@cache
+def numpy_is_faster() -> bool:
+    """Whether numpy's sort outruns the radix sort on this processor."""
+    values = np.random.default_rng(0).normal(size=_TRIAL_VALUES)
+    by_radix(values)  # compiled by now
+    return _seconds(by_numpy, values) < _seconds(by_radix, values)
+
+
+def _seconds(sort: Callable[[Floats], object], values: Floats) -> float:
+    found = []
+    for _ in range(_TRIALS):
+        began = time.perf_counter()
+        sort(values)
+        found.append(time.perf_counter() - began)
+    return min(found)
+
+
+def by_numpy(values: Floats) -> tuple[Floats, int, int, int]:
+    """Do what `ascending` does, by numpy's sort: it puts minus infinity first, and NaN last."""
+    found = np.sort(values)
+    start = int(np.searchsorted(found, -np.inf, side="right"))
+    end, present = (int(np.searchsorted(found, bound, side="left")) for bound in (np.inf, np.nan))
+    return found[start:end], values.size - present, start, present - end
+
+
+def by_radix(values: Floats) -> tuple[Floats, int, int, int]:
+    """Do what `ascending` does, by the radix sort."""
     keys, spare = np.empty(values.size, np.uint64), np.empty(values.size, np.uint64)
     bits = values.view(np.uint64)
     bits.flags.writeable = False  # one kind of argument is compiled, whether Arrow's memory may be written or not
@@ -38,6 +76,29 @@ def ascending(values: Floats) -> tuple[Floats, int, int, int]:
     count = values.size - missing - below - above
     found = (spare if in_spare else keys)[:count].view(np.float64)
     return found, missing, below, above
+
+
+def remaining(values: Floats, taken: Floats) -> Floats:
+    """Return the ascending values without some of them.
+
+    Args:
+        values: Ascending.
+        taken: Ascending; each of them is among the values, as often as it stands here.
+    """
+    left = np.empty(values.size - taken.size)
+    _remaining(values, taken, left)
+    return left
+
+
+@compiled
+def _remaining(values: Floats, taken: Floats, left: Floats) -> None:
+    next_taken, place = 0, 0
+    for i in range(values.size):
+        if next_taken < taken.size and values[i] == taken[next_taken]:
+            next_taken += 1
+        elif place < left.size:
+            left[place] = values[i]
+            place += 1
 
 
 @compiled

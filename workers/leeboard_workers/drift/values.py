@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from leeboard_workers.drift.sorting import ascending
+from leeboard_workers.drift.sorting import ascending, remaining
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,7 +56,9 @@ class NumericValues:
         place = 0
         while place < self.finite.size and len(found) < most:
             found.append(float(self.finite[place]))
-            place = int(np.searchsorted(self.finite, found[-1], side="right"))
+            place += 1
+            if place < self.finite.size and self.finite[place] == found[-1]:  # else it stands there once: no search
+                place = int(np.searchsorted(self.finite, found[-1], side="right"))
         return np.array(found)
 
     def quantile(self, share: float) -> float:
@@ -71,6 +73,16 @@ class NumericValues:
             below=self.below + other.below,
             above=self.above + other.above,
             nulls=self.nulls + other.nulls,
+        )
+
+    def without(self, taken: "NumericValues") -> "NumericValues":
+        """Return the values without some of them, all of which must be among them."""
+        return NumericValues(
+            finite=remaining(self.finite, taken.finite),
+            missing=self.missing - taken.missing,
+            below=self.below - taken.below,
+            above=self.above - taken.above,
+            nulls=self.nulls - taken.nulls,
         )
 
 
@@ -98,6 +110,17 @@ class CategoricalValues:
     def present(self) -> int:
         """Rows that the tests look at."""
         return sum(self.counts.values()) + self.other
+
+    def without(self, taken: "CategoricalValues") -> "CategoricalValues":
+        """Return the counts without those of some of the rows, which must have been read by these levels."""
+        left = {level: count - taken.counts.get(level, 0) for level, count in self.counts.items()}
+        return CategoricalValues(
+            counts={level: count for level, count in left.items() if count},
+            missing=self.missing - taken.missing,
+            other=self.other - taken.other,
+            other_levels=self.other_levels if self.other > taken.other else 0,
+            nulls=self.nulls - taken.nulls,
+        )
 
 
 Values = NumericValues | CategoricalValues

@@ -1,6 +1,6 @@
 """What each check says, given what was measured: pure, one function for each kind of check."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 import numpy as np
@@ -16,6 +16,7 @@ from leeboard.api.checks import (
     UnivariateTest,
 )
 from leeboard.api.multivariate import MultivariateTest
+from leeboard.contract.findings import LearnedThreshold
 from leeboard.contract.jobs import CheckReport, ColumnComparison, Distribution
 from leeboard_workers.drift.aggregate import aggregated, drifted_share, wilson_lower_bound
 from leeboard_workers.drift.correction import corrected
@@ -47,17 +48,17 @@ def test_verdict(
     """Decide by the weighted share of columns whose corrected p-value and effect both say that they drifted."""
     if not outcomes:
         return _nothing_compared(name, "univariateTest", test.drifted_share), {}
-    bounds = lesson.columns if lesson is not None else {}
+    bounds = _bounds(list(outcomes), test.smallest_effect, lesson)
     adjusted = corrected(np.array([outcome.p_value for outcome in outcomes.values()]), test.correction)
     columns = {
         column: ColumnComparison(
             method=outcome.method,
             statistic=outcome.statistic,
-            threshold=max(test.min_effect, bounds.get(column, 0.0)),
+            threshold=bounds[column],
             p_value=outcome.p_value,
             corrected_p_value=float(p),
             effect=outcome.effect,
-            drifted=bool(p < test.alpha and outcome.effect >= max(test.min_effect, bounds.get(column, 0.0))),
+            drifted=bool(p < test.alpha and outcome.effect >= bounds[column]),
             reason=outcome.reason or None,
         )
         for (column, outcome), p in zip(outcomes.items(), adjusted, strict=True)
@@ -71,8 +72,9 @@ def test_verdict(
         threshold=test.drifted_share,
         drifted=moved > 0 and share >= test.drifted_share - _ROUNDING,
         worst_columns=_worst({column: c.effect or 0.0 for column, c in columns.items()}, columns, weight_of),
-        message=f"{moved} of {len(columns)} columns drifted, {share:.0%} by weight{_told(lesson)}",
-        learned=lesson.threshold if lesson is not None else None,
+        message=f"{moved} of {len(columns)} columns drifted, {share:.0%} by weight"
+        f"{_told(lesson, test.smallest_effect)}",
+        learned=_learned(lesson),
     ), columns
 
 
@@ -85,16 +87,17 @@ def distance_verdict(
 ) -> tuple[CheckReport, Compared]:
     """Decide by the aggregate of the columns' distances."""
     limit = _limit(distance.limit, lesson)
-    bounds = lesson.columns if lesson is not None else {}
     distances = {column: measured for column, measured in distances.items() if isfinite(measured.value)}
     if not distances:
         return _nothing_compared(name, "univariateDistance", limit), {}
+    told = lesson.columns if lesson is not None else {}
+    bounds = {column: max(told.get(column, limit), distance.limit or 0.0) for column in distances}
     columns = {
         column: ColumnComparison(
             method=measured.method,
             statistic=measured.value,
-            threshold=bounds.get(column, limit),
-            drifted=measured.value > bounds.get(column, limit),
+            threshold=bounds[column],
+            drifted=measured.value > bounds[column],
             raw=measured.raw,
             reason=measured.reason or None,
         )
@@ -111,15 +114,15 @@ def distance_verdict(
         threshold=limit,
         drifted=statistic > limit,
         worst_columns=_worst(values, columns, weight_of),
-        message=f"{across} is {statistic:.3g}; {beyond} of them exceed {'theirs' if bounds else 'the threshold'}"
-        f"{_told(lesson)}",
-        learned=lesson.threshold if lesson is not None else None,
+        message=f"{across} is {statistic:.3g}; {beyond} of them exceed {'theirs' if told else 'the threshold'}"
+        f"{_told(lesson, distance.limit)}",
+        learned=_learned(lesson),
     ), columns
 
 
 def joint_verdict(name: str, test: MultivariateTest, outcome: JointOutcome, lesson: Lesson | None) -> CheckReport:
     """Decide by p-value and effect of a test of all columns at once."""
-    least = max(test.smallest_effect, lesson.bound or 0.0) if lesson is not None else test.smallest_effect
+    least = _limit(test.smallest_effect, lesson)
     telling = sorted(outcome.importances, key=lambda column: (-outcome.importances[column], column))
     notes = "".join(f"; {note}" for note in outcome.notes)
     return CheckReport(
@@ -129,8 +132,9 @@ def joint_verdict(name: str, test: MultivariateTest, outcome: JointOutcome, less
         threshold=least,
         drifted=outcome.p_value < test.alpha and outcome.effect >= least,
         worst_columns=tuple(column for column in telling if outcome.importances[column] > 0)[:WORST_COLUMNS],
-        message=f"{outcome.told}: effect {outcome.effect:.3g}, p = {outcome.p_value:.2g}{notes}{_told(lesson)}",
-        learned=lesson.threshold if lesson is not None else None,
+        message=f"{outcome.told}: effect {outcome.effect:.3g}, p = {outcome.p_value:.2g}{notes}"
+        f"{_told(lesson, test.smallest_effect)}",
+        learned=_learned(lesson),
     )
 
 
@@ -153,8 +157,8 @@ def prediction_verdict(
         statistic=found.value,
         threshold=limit,
         drifted=found.value > limit,
-        message=f"the answers then and now are {found.value:.3g} apart ({found.method}){_told(lesson)}",
-        learned=lesson.threshold if lesson is not None else None,
+        message=f"the answers then and now are {found.value:.3g} apart ({found.method}){_told(lesson, check.limit)}",
+        learned=_learned(lesson),
     ), distribution_of(found.then, found.now)
 
 
@@ -188,17 +192,29 @@ def unmeasured(name: str, kind: str, threshold: float, message: str) -> CheckRep
     return CheckReport(name=name, kind=kind, threshold=threshold, message=message)
 
 
-def _limit(stated: float | None, lesson: Lesson | None) -> float:
-    found = stated if lesson is None else lesson.bound
-    if found is None:
+def _limit(least: float | None, lesson: Lesson | None) -> float:
+    """Return the larger of what is stated, or the default, and what was learned."""
+    known = [bound for bound in (least, lesson.bound if lesson is not None else None) if bound is not None]
+    if not known:
         raise ValueError("a check without a threshold needs a lesson")
-    return found
+    return max(known)
 
 
-def _told(lesson: Lesson | None) -> str:
-    """Say how the bounds were learned."""
+def _bounds(columns: Sequence[str], least: float, lesson: Lesson | None) -> dict[str, float]:
+    learned = lesson.columns if lesson is not None else {}
+    return {column: max(least, learned.get(column, 0.0)) for column in columns}
+
+
+def _learned(lesson: Lesson | None) -> LearnedThreshold | None:
+    return lesson.threshold if lesson is not None and not lesson.lacks else None
+
+
+def _told(lesson: Lesson | None, least: float | None) -> str:
+    """Say how the bounds were learned, or why they were not."""
     if lesson is None:
         return ""
+    if lesson.lacks:
+        return f"; the bound is {least:g}, since {lesson.lacks}"
     how = lesson.threshold
     source = f"{how.rule} of {how.windows} windows of the reference of {how.rows} rows"
     if how.mean is None or how.standard_deviation is None:

@@ -28,14 +28,14 @@ def lessons_of(
     sides: Sides,
     desk: Desk,
 ) -> dict[str, Lesson]:
-    """Return what the reference teaches the checks that say `learned`.
+    """Return what the reference teaches the checks that do not state their bounds.
 
     It is learned once for a table; a reference in the log is another one in each window, and so are its lessons.
 
     Raises:
         DatasetError, ModelError: the reference cannot be had, or its times are none.
     """
-    learning = [check for check in checks if check.learned is not None]
+    learning = [check for check in checks if check.taught is not None]
     if not learning:
         return {}
     request = sides.request

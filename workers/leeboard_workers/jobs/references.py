@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 REFERENCE = "reference"
 LESSONS = "thresholds.json"
-LESSONS_VERSION = 1
+LESSONS_VERSION = 2
 """Another way of learning has another number."""
 IMPORTANCES = "importances.json"
 IMPORTANCES_VERSION = 1

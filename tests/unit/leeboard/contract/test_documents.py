@@ -62,7 +62,7 @@ DOCUMENTS: dict[str, Document] = {
         log=LOG,
         arms=ARMS,
         columns=Columns(),
-        checks=(Check(name="columns", univariate_test=UnivariateTest()),),
+        checks=(Check(name="columns", univariate_test=UnivariateTest(min_effect=0.05)),),
         min_rows=500,
         max_rows=1_000_000,
         acceptance=0.95,

@@ -11,11 +11,15 @@ from scipy.stats import binom
 
 from leeboard.api.checks import Check
 from leeboard.api.thresholds import Learned
+from leeboard_workers.data.datasets import sample_rows
+from leeboard_workers.data.rows import TableRows
 from leeboard_workers.drift import Answers, Past, Report, compare, learn
-from leeboard_workers.drift.learning import Lesson, bound_of
+from leeboard_workers.drift.block import Comparison, measure_columns
+from leeboard_workers.drift.learning import Lesson, _measured, bound_of
 
 WINDOW = 200
 WINDOWS = 40
+QUIET = Answers(pa.chunked_array([[0.1, 0.9] * 50]), pa.chunked_array([[0.9, 0.1] * 50]))
 
 
 def check(member: str, **fields: Any) -> Check:
@@ -60,7 +64,7 @@ def test_a_constant_threshold_cries_wolf_where_a_learned_one_is_calm_and_still_s
     def found(asked: Check, windows: list[pa.Table]) -> float:
         return float(np.mean([report.drifted for report in held(reference, windows, asked)]))
 
-    stated, learned = check("univariateDistance"), check("univariateDistance", learned={"sigma": 3})
+    stated, learned = check("univariateDistance", threshold=0.1), check("univariateDistance", learned={"sigma": 3})
     assert found(stated, later) > 0.5
     assert found(learned, later) < 0.1
     assert found(learned, moved) > 0.8
@@ -80,6 +84,47 @@ def test_the_smallest_effect_stays_the_least():
     asked = check("univariateTest", minEffect=0.9, learned={"sigma": 1})
     [report] = held(weather(WINDOWS, 1), [weather(1, 2, shift=5)], asked)
     assert {column.test.threshold for column in report.columns if column.test} == {0.9}
+
+
+def test_bounds_that_are_left_out_are_learned_and_never_below_the_default():
+    for member in ("univariateTest", "univariateDistance"):
+        [rough] = held(weather(WINDOWS, 1), [weather(1, 2)], check(member))
+        [asked] = held(weather(WINDOWS, 1), [weather(1, 2)], check(member, learned={"sigma": 3}))
+        assert rough.checks == asked.checks
+        independent = pa.table({"a": np.random.default_rng(0).normal(size=WINDOW * WINDOWS)})
+        [even] = held(independent, [independent.slice(0, WINDOW)], check(member))
+        [column] = even.columns
+        least = column.test.threshold if column.test else column.distance.threshold
+        assert least >= (0.05 if column.test else 0.1)
+        assert even.checks[0].learned.windows > 30
+
+
+def test_a_bound_that_is_stated_is_not_learned():
+    assert learn(Past.of(weather(WINDOWS, 1), WINDOW), [check("univariateTest", minEffect=0.1)]) == {}
+    assert learn(Past.of(weather(WINDOWS, 1), WINDOW), [check("univariateDistance", threshold=0.1)]) == {}
+
+
+def test_where_nothing_can_be_learned_the_default_holds_and_says_so():
+    [report] = held(weather(3, 1), [weather(1, 2, shift=9)], check("univariateDistance"))
+    assert (report.drifted, report.checks[0].threshold, report.checks[0].learned) == (True, 0.1, None)
+    assert "the bound is 0.1, since the reference holds 3 windows of this length, and 5 are" in report.checks[0].message
+    [report] = held(weather(3, 1), [weather(1, 2, shift=9)], check("univariateTest"))
+    assert "; the bound is 0.05, since the reference holds 3 windows" in report.checks[0].message
+    assert compare(weather(3, 1), weather(1, 2), [check("prediction")], answers=QUIET).checks[0].threshold == 0.1
+
+
+def test_a_window_is_held_against_the_whole_without_it():
+    """Taken out of what was sorted and counted once, it leaves what would have been read of the others alone."""
+    reference = weather(8, 3)
+    table = reference.append_column("gaps", pa.array([None if row % 7 else row / 3 for row in range(len(reference))]))
+    past = Past.of(table, WINDOW)
+    asked = [check("univariateTest"), check("univariateDistance"), check("univariateDistance", numeric="Hellinger")]
+    folds = _measured(past, past.cuts, asked, table.column_names)
+    for (start, end), fold in zip(past.cuts, folds, strict=True):
+        rest = pa.concat_tables([table.slice(0, start), table.slice(end)])
+        window = sample_rows(table.slice(start, end - start), past.window_rows, past.cuts.index((start, end)))
+        expected = measure_columns(Comparison(TableRows(rest), TableRows(window), asked), table.column_names)
+        assert [(one.tests, one.distances) for one in fold] == [(one.tests, one.distances) for one in expected]
 
 
 def test_the_learned_threshold_is_told():
@@ -117,9 +162,9 @@ def test_answers_learn_their_distance():
 def test_too_short_a_reference_teaches_nothing_and_says_so(rule: dict[str, float], needed: int):
     asked = check("univariateDistance", learned=rule)
     assert asked.learned.windows_needed == needed
-    [report] = held(weather(4, 1), [weather(1, 2, shift=9)], asked)
+    [report] = held(weather(3, 1), [weather(1, 2, shift=9)], asked)
     assert (report.drifted, report.checks[0].statistic, report.checks[0].threshold) == (False, None, None)
-    assert f"holds 4 windows of this length, and {needed} are needed" in report.checks[0].message
+    assert f"holds 3 windows of this length, and {needed} are needed" in report.checks[0].message
 
 
 def test_bounds_without_a_lesson_are_refused():

@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_limits
 T = TypeVar("T")
 R = TypeVar("R")
 
-CPU_BLOCK = 1024
-"""Rows of a block on a CPU: a block of the kernel matrix, 4 MB, stays in the cache."""
+CPU_BLOCK = 512
+"""Rows of a block on a CPU: a block of the kernel matrix, 1 MB, stays in a core's own cache."""
 GPU_BLOCK = 8192
 """Rows of a block on a GPU: products that are large enough to fill it."""
 

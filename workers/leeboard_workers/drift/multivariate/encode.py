@@ -158,15 +158,25 @@ class EncodedTables:
     """Columns that are left out, each with the reason."""
 
 
-def encoded(reference: pa.Table, window: pa.Table, names: Sequence[str]) -> EncodedTables:
-    """Encode columns of both tables by what the reference looks like; a column that cannot be encoded is left out."""
+def encoded(
+    reference: pa.Table, window: pa.Table, names: Sequence[str], teacher: pa.Table | None = None
+) -> EncodedTables:
+    """Encode columns of both tables by what the reference looks like; a column that cannot be encoded is left out.
+
+    Args:
+        reference: Rows.
+        window: Rows.
+        names: Columns of both.
+        teacher: Rows that the encoding is learned from; none: the reference.
+    """
+    teacher = reference if teacher is None else teacher
     then: list[NDArray[np.float32]] = []
     now: list[NDArray[np.float32]] = []
     origins: list[str] = []
     refused: list[str] = []
     for name in names:
         try:
-            column = _fit(reference[name])
+            column = _fit(teacher[name])
             pair = column.encode(reference[name]), column.encode(window[name])
         except (UnsupportedColumnError, pa.ArrowException, TypeError) as error:
             refused.append(f"{name} is left out: {str(error).splitlines()[0]}")

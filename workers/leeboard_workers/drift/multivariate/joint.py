@@ -1,6 +1,6 @@
 """From two tables to the outcome of a joint test: columns become numbers, numbers are reduced, the test is run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,13 +54,13 @@ def run_joint_test(task: JointTask) -> JointOutcome:
     if not tables.origins:
         reasons = f": {'; '.join(tables.refused[:_TOLD_REFUSALS])}" if tables.refused else ""
         raise UnfitRowsError(f"no column can be tested jointly{reasons}")
-    outcome = _run(task, _weighted(tables, task.weights))
+    outcome = _run(task, names, _weighted(tables, task.weights))
     more = len(tables.refused) - _TOLD_REFUSALS
     refused = (*tables.refused[:_TOLD_REFUSALS], *([f"and {more} more columns"] if more > 0 else []))
     return replace(outcome, notes=(*outcome.notes, *refused))
 
 
-def _run(task: JointTask, tables: EncodedTables) -> JointOutcome:
+def _run(task: JointTask, names: Sequence[str], tables: EncodedTables) -> JointOutcome:
     test = task.test
     sides = Sides.cut(tables.reference, tables.window, test.spans)
     device = fastest()
@@ -79,7 +79,16 @@ def _run(task: JointTask, tables: EncodedTables) -> JointOutcome:
     if test.pca_reconstruction is None:
         raise ValueError("the test has no member that is known here")
     pca = test.pca_reconstruction
-    return pca_reconstruction(sides, components=pca.components, variance=pca.variance)
+    return pca_reconstruction(_taught_by_half(task, names, sides), components=pca.components, variance=pca.variance)
+
+
+def _taught_by_half(task: JointTask, names: Sequence[str], sides: Sides) -> Sides:
+    """Encode anew by the rows that components are fitted on: to ranks among themselves the others would not be new."""
+    then = task.reference.slice(task.reference.num_rows - len(sides.reference))
+    now = task.window.slice(task.window.num_rows - len(sides.window))
+    again = encoded(then, now, names, teacher=then.filter(pa.array(sides.fitted)))
+    found = _weighted(again, task.weights)
+    return sides.with_numbers(found.reference, found.window)
 
 
 def _weighted(tables: EncodedTables, weights: Mapping[str, float]) -> EncodedTables:

@@ -97,7 +97,7 @@ def median_sigma(reference: NDArray[np.float32]) -> float:
     rows = reference[:: max(len(reference) // MEDIAN_ROWS, 1)][:MEDIAN_ROWS].astype(np.float64)
     norms = (rows * rows).sum(axis=1)
     squares = np.maximum(norms[:, None] + norms[None, :] - 2.0 * rows @ rows.T, 0.0)
-    pairs = squares[np.triu_indices(len(rows), 1)]
+    pairs = squares[np.tri(len(rows), k=-1, dtype=bool)]
     if len(pairs) == 0:
         return 1.0
     tiny = 1e-12 * max(float(norms.max()), 1e-300)

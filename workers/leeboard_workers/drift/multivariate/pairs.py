@@ -58,9 +58,10 @@ def sum_pairs(sides: Sides, kernel: Kernel, arrangements: Arrangements, device: 
     weights = device.array(np.hstack([np.repeat(arrangements, sides.span, axis=0), ones]))
     rows, counted = weights.shape[0], arrangements.shape[1]
 
-    def of_block(start: int) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    def of_block(start: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sum within the window by arrangement, and with all others by row from `start` on."""
         mine = slice(start, min(start + device.block, rows))
-        everything, with_all, within = 0.0, np.zeros(counted), np.zeros(counted)
+        within, by_row = np.zeros(counted), np.zeros(rows - start)
         for other in range(start, rows, device.block):
             theirs = slice(other, min(other + device.block, rows))
             halves = namespace.matmul(left[mine, :], namespace.matrix_transpose(right[theirs, :]))
@@ -69,23 +70,21 @@ def sum_pairs(sides: Sides, kernel: Kernel, arrangements: Arrangements, device: 
                 values = values - values * namespace.eye(values.shape[0], dtype=values.dtype, device=device.where)
             sums = namespace.matmul(values, weights[theirs, :])
             weighed = _total(namespace, sums[:, :-1] * weights[mine, :-1])
-            twice = 1.0 if other == start else 2.0
-            within += twice * device.numpy(weighed)
-            everything += twice * float(_total(namespace, sums[:, -1:])[0])
-            with_all += device.numpy(_total(namespace, sums[:, -1:] * weights[mine, :-1]))
+            within += (1.0 if other == start else 2.0) * device.numpy(weighed)
+            by_row[: mine.stop - start] += device.numpy(sums[:, -1])
             if other != start:
                 columns = namespace.matmul(namespace.matrix_transpose(values), weights[mine, -1:])
-                with_all += device.numpy(_total(namespace, columns * weights[theirs, :-1]))
-        return everything, with_all, within
+                by_row[other - start : theirs.stop - start] += device.numpy(columns[:, 0])
+        return within, by_row
 
     parts = list(device.map(of_block, range(0, rows, device.block)))
-    return PairSums.of(sum(part[0] for part in parts), _sum([p[1] for p in parts]), _sum([p[2] for p in parts]))
+    by_row = np.zeros(rows)
+    for _, some in parts:
+        by_row[rows - len(some) :] += some
+    with_all = by_row.reshape(-1, sides.span).sum(axis=1) @ arrangements
+    within: NDArray[np.float64] = np.sum([part[0] for part in parts], axis=0)
+    return PairSums.of(float(by_row.sum()), with_all, within)
 
 
 def _total(namespace: Any, values: Any) -> Any:
     return namespace.sum(values, axis=0, dtype=namespace.float64)
-
-
-def _sum(parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    total: NDArray[np.float64] = np.sum(parts, axis=0)
-    return total

@@ -1,9 +1,10 @@
 """Reconstruction error: do the rows still lie where a few principal components of the reference say?
 
-The components are fitted on half of the reference's spans; the squared distance to their plane of the other half is
-compared with the window's, by ranks. It sees broken relations between columns, which no column shows by itself, and is
-blind to shifts within the plane. Source of the idea: NannyML's reconstruction error; here the reference's own error is
-taken on rows that the components have not seen, and a p-value takes the place of a band around its mean.
+The components are fitted on half of the reference's spans, which also teach the encoding; the squared distance to
+their plane of the other half is compared with the window's, by ranks. It sees broken relations between columns, which
+no column shows by itself, and is blind to shifts within the plane. Source of the idea: NannyML's reconstruction
+error; here the reference's own error is taken on rows that the components have not seen, and a p-value takes the
+place of a band around its mean.
 """
 
 import numpy as np
@@ -30,7 +31,7 @@ def pca_reconstruction(sides: Sides, *, components: int | None = None, variance:
         Its statistic is the ratio of the mean errors, now to then; its effect |2 AUC - 1| of the errors.
     """
     spans = np.repeat(np.arange(sides.reference_spans), sides.span)
-    fitted = spans % 2 == 0
+    fitted = sides.fitted
     if sides.reference_spans < 2:  # noqa: PLR2004 (one to fit on, one to compare with)
         note = "the reference is a single span: nothing is left to compare with"
         return JointOutcome("PcaReconstruction", 1.0, 1.0, 0.0, "nothing was compared", (*sides.notes, note))

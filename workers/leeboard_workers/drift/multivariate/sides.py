@@ -58,6 +58,11 @@ class Sides:
         """Spans of the window."""
         return len(self.window) // self.span
 
+    @property
+    def fitted(self) -> NDArray[np.bool_]:
+        """Rows of the reference that a model of it may see where others must stay new to it: every second span."""
+        return np.repeat(np.arange(self.reference_spans) % 2 == 0, self.span)
+
     def at_most(self, rows: int) -> Self:
         """Return at most so many rows of both sides together, at least one span of each.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from leeboard_workers.drift.bins import Shares, bins_of, has_few_values
+from leeboard_workers.drift.bins import Bins, Shares, bins_of, has_few_values
 from leeboard_workers.drift.levels import as_levels
 from leeboard_workers.drift.merging import Gap, gap
 from leeboard_workers.drift.values import CategoricalValues, NumericValues, Values
@@ -68,7 +68,11 @@ class Pair:
         return gap(then, now) if self.unit == 1.0 else gap(then / self.unit, now / self.unit)
 
     @cached_property
+    def bins(self) -> Bins:
+        """The bins of the reference."""
+        return bins_of(self.reference)
+
+    @cached_property
     def shares(self) -> Shares:
         """Rows of both sides in the bins of the reference."""
-        bins = bins_of(self.reference)
-        return Shares(bins.counts(self.reference), bins.counts(self.window))
+        return Shares(self.bins.counts(self.reference), self.bins.counts(self.window))
