@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 PREFIX = "LEEBOARD_"
 
@@ -35,7 +35,16 @@ def _prefixes(value: Any) -> Any:
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
 Prefixes = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_prefixes)]
-Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
+
+
+def _read_by_a_shell(values: dict[str, str]) -> dict[str, str]:
+    """Refuse what a shell would not leave as it is: KubeRay hands a job its environment between double quotes."""
+    if wrong := [name for name, value in values.items() if {"$", "`"} & {*value}]:
+        raise ValueError(f"{wrong[0]} holds $ or `, which a shell on a job's way would run")
+    return values
+
+
+Url = Annotated[str, Field(pattern=r"^https?://[^\s$`]+$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -70,7 +79,7 @@ class Settings(BaseModel):
     """Version of Ray in the worker image; KubeRay chooses its probes by it."""
     cluster_selector: Pairs = {}
     """Labels of the standing RayCluster for jobs that name no cluster (`ray.io/cluster=pool`); empty: one per job."""
-    passed_environment: dict[str, str] = {}
+    passed_environment: Annotated[dict[str, str], AfterValidator(_read_by_a_shell)] = {}
     """Environment variables that arms and jobs get too, such as MLFLOW_S3_ENDPOINT_URL. In the environment this is
     the list of their names, and the values are this process's own. No secrets: those come by `envFromSecret`."""
     registry_poll_seconds: Annotated[float, Field(ge=1, le=3600)] = 30

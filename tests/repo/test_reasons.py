@@ -24,7 +24,7 @@ Available DetectorReady Ready Reconciling RouteReady Stalled True False Unknown
 Accept AlreadyExists Background BearerToken BlockedByFailedLoad Complete CustomResourceDefinition Deployment Event Exact
 Failed Gateway InferenceService ModelLoadFailed Never Normal PathPrefix Progressing RayJob ReplicaFailure RequestMirror
 ResolvedRefs RuntimeDefault Service ServingRuntime Standard Strict TransformerReady Warning
-Cancelled Queued Running Succeeded Unmade
+Cancelled Queued Running Succeeded Unclaimed Unmade
 Analysis Rollout Run
 Bug Step Transient
 Connection Key Look Loop Model NotYetError Ref Seen SpecError Subject TransientError

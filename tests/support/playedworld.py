@@ -53,7 +53,7 @@ class PlayedWorld:
     refused: Callable[[Any], str | None] = lambda _: None
     """Says why a step fails, or None."""
     hidden: set[str] = field(default_factory=set)
-    """RayJobs that exist, while the store has not heard of them yet."""
+    """RayJobs that exist, while the store has not heard of them yet, or no more: they lost their labels."""
     requests: dict[str, str] = field(default_factory=dict)
     """Request hash of every RayJob ever made, by name."""
     made: list[JobRequest] = field(default_factory=list)
@@ -110,7 +110,9 @@ class PlayedWorld:
 
     @property
     def world(self) -> World:
+        client = SimpleNamespace(get=self._read)
         played = {"store": self, "registry": self, "collector": self, "clock": self, "settings": self.settings}
+        played["client"] = client
         return World(**{part.name: played.get(part.name, SimpleNamespace()) for part in fields(World)})
 
     def now(self) -> datetime:
@@ -118,6 +120,10 @@ class PlayedWorld:
 
     def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         return self.objects.get((kind, name)) if name not in self.hidden else None
+
+    async def _read(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """Answer as the API server, which also knows what the store does not see."""
+        return self.objects.get((kind, name))
 
     def owned(self, owner_uid: str, kind: str) -> list[dict[str, Any]]:
         return [

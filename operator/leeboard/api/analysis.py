@@ -19,10 +19,11 @@ class NoData(StrEnum):
 
 
 class ErrorRate(ApiModel):
-    """Share of requests that ended with a server error."""
+    """Share of requests that ended with a server error, or that the candidate alone refuses (HTTP 4xx)."""
 
     max: Share
-    """Fails when the one-sided 95 % lower Wilson bound of the candidate's rate is above it."""
+    """Fails when the one-sided 95 % lower Wilson bound of the candidate's errors is above it, or that of the requests
+    that it refuses is above it and what the stable version refuses together."""
 
 
 class Latency(ApiModel):
@@ -96,7 +97,8 @@ class AnalysisMetric(ApiModel):
     name: ElementName
     """Name of the metric."""
     error_rate: ErrorRate | None = None
-    """Share of requests that ended with a server error; a refusal for being out of distribution is none."""
+    """Share of requests that ended with a server error, or that the candidate alone refuses; a refusal for being out of
+    distribution is neither."""
     latency: Latency | None = None
     """A quantile of the time to answer."""
     out_of_distribution_rate: OutOfDistributionRate | None = None

@@ -78,11 +78,6 @@ _MODEL_DEPLOYMENT = (
         "does the Gateway exist, allow routes of this namespace, and match the host name?",
     ),
     Reason(
-        "NotTakenUp",
-        "the Gateway does not follow the HTTPRoute, or no controller took up a RayJob",
-        "the message says which: see the Gateway, or whether KubeRay's operator runs",
-    ),
-    Reason(
         "StableNotProven",
         "the stable version's arm has not answered a real prediction since it was made",
         f"{_POD_HELP}; after 10 minutes another version that is ready takes its place",
@@ -246,7 +241,6 @@ _RETRAIN_POLICY = (
     Reason("MinInterval", "a run is asked for; the last one began too short ago", "wait, or `leeboard retrain`"),
     Reason("BudgetSpent", "a run is asked for; `budget.maxRunsPerDay` runs have begun in this UTC day", _WAIT),
     Reason("WaitsForData", "the data to train on cannot be read yet", _NO_LOG_HELP),
-    Reason("CollectorUnavailable", "the collector does not answer", "the message gives the address"),
     Reason("DriftMonitorMissing", "a trigger names a monitor that is not there", "apply it, or name another"),
     Reason(
         "UnknownCheck",
@@ -299,6 +293,12 @@ _ANY = (
         "a job failed for reasons of infrastructure, or a version is tried again; the message says why and when",
         "wait; raise `job.retries` or mend the cause",
     ),
+    Reason(
+        "NotTakenUp",
+        "the Gateway does not follow the HTTPRoute, or no controller took up a RayJob",
+        "the message says which: see the Gateway, or whether KubeRay's operator runs",
+    ),
+    Reason("CollectorUnavailable", "the collector does not answer", "the message gives the address"),
     Reason("JobsFull", "as many jobs run as allowed", "wait, or raise `LEEBOARD_MAX_JOBS_AT_ONCE`"),
     Reason(
         "KindMissing",

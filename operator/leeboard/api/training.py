@@ -6,8 +6,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from leeboard.api.base import ApiModel, Bound, Duration, ElementName, Rule, exactly_one
-from leeboard.api.shared import DatasetRef, NoParameters, Text
+from leeboard.api.shared import DatasetRef, NoParameters
 
+Package = Annotated[str, Field(pattern=r"^[^$`\n]+$", min_length=1, max_length=253)]
+"""A shell of KubeRay's reads it between double quotes."""
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
 
@@ -40,7 +42,7 @@ class Trainer(ApiModel):
     ) = None
     """Yours: package.module:function, of the form train(context) -> TrainedModel."""
     packages: (
-        Annotated[list[Text], Field(max_length=50, json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
+        Annotated[list[Package], Field(max_length=50, json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
     ) = None
     """Python packages that the entrypoint needs, as pip takes them; or bring an image in `job`."""
     parameters: Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=64)] | None = None

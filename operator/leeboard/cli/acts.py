@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from rich.console import Console
-
 from leeboard.api import driftmonitor, modeldeployment, retrainpolicy
 from leeboard.api.actions import ABORT, PROMOTE, RESTART, RETRAIN, RETRY, Action, parse_action, parse_token
 from leeboard.api.modeldeployment import ModelDeployment, RolloutPhase
 from leeboard.cli.cluster import Loop, connected, loop_of, loops, namespace_or_default
 from leeboard.cli.errors import CommandError
+from leeboard.cli.terminal import terminal
 from leeboard.control.clock import iso
 
 MANAGER = "kubectl-leeboard"
@@ -142,4 +141,4 @@ def _demand(parse: Callable[[str], object], value: str) -> None:
 
 
 def _say(text: str) -> None:
-    Console(highlight=False).print(text, soft_wrap=True)
+    terminal().print(text, soft_wrap=True)

@@ -1,6 +1,7 @@
 """The cluster that kubectl would talk to, and the loops of the models in it."""
 
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from leeboard.api import driftmonitor, modeldeployment, retrainpolicy
+from leeboard.api.base import DNS_LABEL_PATTERN
 from leeboard.api.driftmonitor import DriftMonitor
 from leeboard.api.modeldeployment import ModelDeployment
 from leeboard.api.retrainpolicy import RetrainPolicy
 from leeboard.cli.errors import CommandError
+from leeboard.cli.terminal import printable
 from leeboard.control.client import Client
 from leeboard.control.reading import read
 from leeboard.control.refusals import ConflictError, RefusedError
@@ -69,7 +72,13 @@ async def connected() -> AsyncIterator[Client]:
 
 
 def namespace_or_default(namespace: str | None) -> str:
-    """Return the namespace that was given, else the kubeconfig's, else `default`."""
+    """Return the namespace that was given, else the kubeconfig's, else `default`.
+
+    Raises:
+        CommandError: no namespace can have that name.
+    """
+    if namespace and not re.fullmatch(DNS_LABEL_PATTERN, namespace):
+        raise CommandError(f"{namespace!r} is no name of a namespace")
     if namespace:
         return namespace
     for path in os.environ.get("KUBECONFIG", str(Path.home() / ".kube" / "config")).split(os.pathsep):
@@ -125,7 +134,7 @@ async def _list(client: Client, kind: str, namespace: str | None) -> list[Manife
         raise CommandError(
             f"this cluster does not know {kind}: install Leeboard, or `leeboard crds | kubectl apply -f -`"
         )
-    return listing.objects
+    return [printable(raw) for raw in listing.objects]
 
 
 def _belongs(watcher: DriftMonitor | RetrainPolicy, deployment: ModelDeployment) -> bool:

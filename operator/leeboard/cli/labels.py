@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from leeboard.api.errors import SpecError, TransientError
 from leeboard.cli.cluster import namespace_or_default
 from leeboard.cli.errors import CommandError
+from leeboard.cli.terminal import terminal
 from leeboard.contract.labelfile import BadLine, read_labels
 from leeboard.contract.serving import ENV_COLLECTOR_TOKEN, ENV_COLLECTOR_URL, Label
 from leeboard.services.labels import LabelSender
@@ -59,7 +60,7 @@ def push(path: Path, name: str, namespace: str | None, collector: str | None, *,
     if not url:
         raise CommandError(f"say where the collector is: --collector http://…, or {ENV_COLLECTOR_URL}")
     target = _Target(namespace_or_default(namespace), name, url.rstrip("/"))
-    console = Console(stderr=True, highlight=False)
+    console = terminal(stderr=True)
     file = _looked_through(path, console)
     if file.bad and not skip_bad:
         lines = "1 line holds" if file.bad == 1 else f"{file.bad} lines hold"
@@ -68,7 +69,7 @@ def push(path: Path, name: str, namespace: str | None, collector: str | None, *,
         raise CommandError(f"{path} holds no labels")
     _send(file, target, console)
     left_out = f", {file.bad} lines were left out" if file.bad else ""
-    Console(highlight=False).print(
+    terminal().print(
         f"the collector has {file.labels} labels of {target.name} in {target.namespace}{left_out}", soft_wrap=True
     )
 
@@ -79,7 +80,7 @@ def _looked_through(path: Path, console: Console) -> _File:
         if isinstance(found, BadLine):
             bad += 1
             if bad <= _SHOWN:
-                console.print(f"line {found.line}: {found.sentence}", soft_wrap=True, markup=False)
+                console.print(f"line {found.line}: {found.sentence}", soft_wrap=True)
         else:
             labels += 1
     if bad > _SHOWN:

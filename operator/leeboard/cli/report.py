@@ -7,11 +7,12 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from leeboard.cli.cluster import Loop, connected, loop_of, namespace_or_default
 from leeboard.cli.errors import CommandError
 from leeboard.cli.findings import comparison, drift, retraining, verification
+from leeboard.cli.terminal import printable, terminal
 from leeboard.contract.examinations import CompareReport, VerifyReport
 from leeboard.contract.jobs import DriftReport, RetrainReport
 from leeboard.contract.kinds import REPORT_BY_KIND
@@ -28,8 +29,8 @@ def run(name: str, namespace: str | None, kind: str, *, save: Path | None, brows
     def text(page: str) -> str:
         return fetch(settings.tracking_uri, f"{folder}/{page}", settings.service_timeout_seconds)
 
-    document = json.loads(text("report.json"))
-    console = Console(highlight=False)
+    document = printable(json.loads(text("report.json")))
+    console = terminal()
     console.print(_shown(document))
     if browse and save is None:
         save = Path(tempfile.mkdtemp(prefix="leeboard-report-")) / f"{name}-{kind}.html"

@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
-from rich.console import Console
-
 from leeboard.cli.errors import CommandError
+from leeboard.cli.terminal import terminal
 
 T = TypeVar("T")
 
@@ -22,7 +21,7 @@ def prepare(names: Sequence[str]) -> None:
 
     if unknown := sorted(set(names) - {*programs.ALL, programs.HELM}):
         raise CommandError(f"no program {', '.join(unknown)}; there are: {', '.join((*programs.ALL, programs.HELM))}")
-    console = Console(highlight=False)
+    console = terminal()
     for name, path in sorted(_play(programs.ensure(names or programs.ALL, console.print)).items()):
         console.print(f"{name:<24} {path}", soft_wrap=True)
 

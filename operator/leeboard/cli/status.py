@@ -12,6 +12,7 @@ from leeboard.api.errors import TransientError
 from leeboard.cli.cluster import Loop, connected, loop_of, loops, namespace_or_default
 from leeboard.cli.panel import panel
 from leeboard.cli.table import table
+from leeboard.cli.terminal import terminal
 from leeboard.cli.words import BAD
 from leeboard.control.client import Client
 from leeboard.control.clock import SystemClock
@@ -27,7 +28,7 @@ def run(name: str | None, namespace: str | None, *, all_namespaces: bool, as_jso
 
 
 async def _run(name: str | None, namespace: str | None, *, as_json: bool, watch: bool) -> None:
-    console = Console()
+    console = terminal()
     async with connected() as client:
         if as_json:
             await _write_json(client, name, namespace, watch=watch)

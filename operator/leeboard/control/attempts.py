@@ -37,6 +37,7 @@ class Stand(StrEnum):
     UNMADE = "Unmade"
     RUNNING = "Running"
     QUEUED = "Queued"
+    UNCLAIMED = "Unclaimed"
     FAILED = "Failed"
 
 
@@ -73,7 +74,16 @@ def standing(job: Mapping[str, Any] | None, name: str, now: datetime, *, observe
     if verdict.ended:
         message = f"the RayJob {name} failed ({verdict.reason}): {verdict.message}"
         return Standing(Stand.FAILED, message, retryable=verdict.retryable)
-    return Standing(Stand.QUEUED if verdict.state is JobState.QUEUED else Stand.RUNNING)
+    return Standing(Stand(verdict.state.value))
+
+
+def doing(where: Standing, work: str) -> str:
+    """Say what an attempt that goes on does, when its work is said like this."""
+    waits = {
+        Stand.QUEUED: "waits in its queue",
+        Stand.UNCLAIMED: "waits for KubeRay to take it up (see whether its operator runs)",
+    }
+    return waits.get(where.stand, work)
 
 
 def next_attempt(attempt: int, name: str, message: str, now: datetime) -> dict[str, Any]:

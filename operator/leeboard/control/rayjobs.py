@@ -25,6 +25,8 @@ _IMPATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIME
 that, says so, and tries again with a back-off, while a job that hangs holds its cluster until the deadline."""
 _CLUSTER_LIVES_ON = 60
 """Seconds that a job's own cluster stays after the end, for its logs."""
+_UNCLAIMED = timedelta(seconds=45)
+"""KubeRay takes a job up within seconds."""
 _GRACE = timedelta(seconds=60)
 """So much later than KubeRay we hold a deadline ourselves: KubeRay may be away."""
 _MAX_MESSAGE = 512
@@ -186,6 +188,7 @@ class JobState(StrEnum):
 
     RUNNING = "Running"
     QUEUED = "Queued"
+    UNCLAIMED = "Unclaimed"
     SUCCEEDED = "Succeeded"
     CANCELLED = "Cancelled"
     FAILED = "Failed"
@@ -206,7 +209,7 @@ class JobVerdict:
     @property
     def ended(self) -> bool:
         """Whether nothing more will come of the job."""
-        return self.state not in {JobState.RUNNING, JobState.QUEUED}
+        return self.state not in {JobState.RUNNING, JobState.QUEUED, JobState.UNCLAIMED}
 
 
 def job_verdict(job: Mapping[str, Any], now: datetime) -> JobVerdict:
@@ -224,7 +227,8 @@ def job_verdict(job: Mapping[str, Any], now: datetime) -> JobVerdict:
         return JobVerdict(JobState.FAILED, reason or "JobFailed", message or "the job failed; its log tells why")
     if deployment == "Suspended":
         return JobVerdict(JobState.QUEUED)
-    return _overdue(job, deployment, now) or JobVerdict(JobState.RUNNING)
+    unclaimed = not deployment and _age(job, now) >= _UNCLAIMED
+    return _overdue(job, deployment, now) or JobVerdict(JobState.UNCLAIMED if unclaimed else JobState.RUNNING)
 
 
 def _gist(message: str) -> str:
@@ -240,10 +244,7 @@ def _gist(message: str) -> str:
 
 
 def _overdue(job: Mapping[str, Any], deployment: str, now: datetime) -> JobVerdict | None:
-    spec, created = job["spec"], job["metadata"].get("creationTimestamp")
-    if created is None:
-        return None
-    age = now - instant(created) - _GRACE
+    spec, age = job["spec"], _age(job, now) - _GRACE
     if not deployment and not spec.get("suspend") and age.total_seconds() > spec.get("preRunningDeadlineSeconds", 900):
         return JobVerdict(
             JobState.FAILED, "NotTakenUp", "no controller took up the RayJob: see whether KubeRay's operator runs"
@@ -253,6 +254,11 @@ def _overdue(job: Mapping[str, Any], deployment: str, now: datetime) -> JobVerdi
             JobState.FAILED, "DeadlineExceeded", "the job did not end in time and KubeRay did not stop it"
         )
     return None
+
+
+def _age(job: Mapping[str, Any], now: datetime) -> timedelta:
+    created = job["metadata"].get("creationTimestamp")
+    return now - instant(created) if created is not None else timedelta(0)
 
 
 def is_running(job: Mapping[str, Any], now: datetime) -> bool:

@@ -54,13 +54,15 @@ def _follow(seen: Seen, status: DriftMonitorStatus, job: MonitorJob) -> Plan:
         return _failed(seen, status, job, window, where)
     if where.stand is Stand.UNMADE:
         return _make(seen, status, job, window)
-    doing = "waits in its queue" if where.stand is Stand.QUEUED else "scores"
     told = (
-        f"the RayJob {job.ray_job} {doing} the window {job.window_start_time} to {job.window_end_time}, "
-        f"since {job.started_time}"
+        f"the RayJob {job.ray_job} {attempts.doing(where, 'scores')} the window {job.window_start_time} to "
+        f"{job.window_end_time}, since {job.started_time}"
     )
     running = status.model_copy(update={"active_job": job.model_copy(update={"observed": True})})
-    return _plan(seen, running, (true(READY, "Scoring", told),), attempts.LOOK_WHILE_RUNNING)
+    findings = (true(READY, "Scoring", told),)
+    if where.stand is Stand.UNCLAIMED:
+        findings = waiting("NotTakenUp", told)
+    return _plan(seen, running, findings, attempts.LOOK_WHILE_RUNNING)
 
 
 def _failed(seen: Seen, status: DriftMonitorStatus, job: MonitorJob, window: ScheduledWindow, where: Standing) -> Plan:

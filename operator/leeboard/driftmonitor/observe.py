@@ -6,6 +6,7 @@ from leeboard.api import modeldeployment
 from leeboard.api.driftmonitor import DriftMonitor
 from leeboard.contract.jobs import experiment_name
 from leeboard.control.attempts import Stand, standing
+from leeboard.control.ownjobs import own_jobs
 from leeboard.control.rayjobs import is_running
 from leeboard.control.reading import read
 from leeboard.control.world import World
@@ -19,13 +20,14 @@ async def observe(monitor: DriftMonitor, world: World) -> Seen:
     """Look. Raises TransientError when a neighbour that is needed is away, SpecError for a schedule nobody can read."""
     now = world.clock.now().replace(microsecond=0)
     meta, name = monitor.metadata, monitor.spec.model_deployment_ref.name
+    active = monitor.status.active_job
     raw = world.store.get(modeldeployment.KIND, meta.namespace, name)
     seen = Seen(
         monitor=monitor,
         now=now,
         settings=world.settings,
         model=read(modeldeployment.ModelDeployment, raw) if raw is not None else None,
-        jobs=tuple(world.store.owned(meta.uid, "RayJob")),
+        jobs=await own_jobs(meta, [active.ray_job] if active is not None and active.observed else [], world),
         running_jobs=sum(is_running(job, now) for job in world.store.list("RayJob")),
     )
     window = _window_to_ask_for(seen)

@@ -8,14 +8,14 @@ Each measurement covers everything since the step began.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from leeboard.api.analysis import AnalysisMetric, NoData
 from leeboard.api.modeldeployment import FrozenStable, MetricStatus, RolloutStatus, Verdict
 from leeboard.control.clock import instant
 from leeboard.control.conditions import cut
-from leeboard.modeldeployment.confidence import wilson_lower
+from leeboard.modeldeployment.confidence import wilson_lower, wilson_upper
 from leeboard.modeldeployment.seen import Reading
 
 ERROR_RETRY = timedelta(seconds=10)
@@ -114,13 +114,32 @@ def _too_few(metric: AnalysisMetric, reading: Reading) -> Finding | None:
 
 def _judge(metric: AnalysisMetric, reading: Reading, frozen: float | None) -> Finding:
     if metric.error_rate is not None:
-        bad, total = reading.values.get("errors") or 0.0, reading.values.get("requests") or 0.0
-        return _rate("errors", bad, total, metric.error_rate.max)
+        return _errors(metric.error_rate.max, reading.values, frozen)
     if metric.latency is not None:
         return _latency(metric, reading, frozen)
     if metric.out_of_distribution_rate is not None:
         return _strangers(metric, reading, frozen)
     return _query(metric, reading)
+
+
+def _errors(bound: float, values: Mapping[str, float | None], frozen: float | None) -> Finding:
+    """Judge errors of the server, and requests that the candidate refuses though the stable version takes the like."""
+    total = values.get("requests") or 0.0
+    refusals = frozen if frozen is not None else _stable_refusals(values)
+    failed = _rate("errors", values.get("errors") or 0.0, total, bound, refusals)
+    if refusals is None or failed.verdict is Verdict.FAILED:
+        return failed
+    refused = _rate("refused requests (HTTP 4xx)", values.get("refused") or 0.0, total, bound + refusals, refusals)
+    if refused.verdict is Verdict.SUCCESSFUL:
+        return failed
+    told = f"{refused.message}: {bound:.2%} and the stable version's {refusals:.2%} at most; is its schema another one?"
+    return replace(refused, message=told)
+
+
+def _stable_refusals(values: Mapping[str, float | None]) -> float | None:
+    """Return which share the stable version refuses at most, with 95 % confidence; None: it was asked nothing."""
+    total = values.get("stableRequests") or 0.0
+    return wilson_upper(values.get("stableRefused") or 0.0, total) if total > 0 else None
 
 
 def _rate(what: str, hits: float, total: float, bound: float, stable: float | None = None) -> Finding:

@@ -96,4 +96,5 @@ def _condition(raw: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
 def _environment(spec: Mapping[str, Any]) -> dict[str, str]:
     containers = (spec.get("transformer") or {}).get("containers") or [{}]
-    return {entry["name"]: entry["value"] for entry in containers[0].get("env") or () if "value" in entry}
+    written = {entry["name"]: entry["value"] for entry in containers[0].get("env") or () if "value" in entry}
+    return {name: value.replace("$$", "$") for name, value in written.items()}

@@ -166,7 +166,8 @@ def _model(subject: ModelDeployment, uri: str, runtime: str, settings: Settings)
 
 
 def _variables(environment: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"name": name, "value": value} for name, value in sorted(environment.items())]
+    """Return variables that say just this: the kubelet reads `$(NAME)` as a reference and `$$` as `$`."""
+    return [{"name": name, "value": value.replace("$", "$$")} for name, value in sorted(environment.items())]
 
 
 def _env_from(subject: ModelDeployment) -> dict[str, Any]:
@@ -223,9 +224,8 @@ def _logged_columns(subject: ModelDeployment) -> list[dict[str, Any]]:
     if columns is None:
         return []
     changed = serving.ChangedColumns(drop=columns.drop, hash=columns.hash, round=columns.round)
-    variables: list[dict[str, Any]] = [
-        {"name": serving.ENV_LOG_COLUMNS, "value": json.dumps(changed.document(), sort_keys=True)}
-    ]
+    told = {serving.ENV_LOG_COLUMNS: json.dumps(changed.document(), sort_keys=True)}
+    variables: list[dict[str, Any]] = [*_variables(told)]
     if columns.hash and columns.hash_key_ref is not None:
         key = {"secretKeyRef": columns.hash_key_ref.document()}
         variables.append({"name": serving.ENV_HASH_KEY, "valueFrom": key})

@@ -11,6 +11,7 @@ from leeboard.contract.jobs import LogTables
 from leeboard.contract.registry import ReportedRun
 from leeboard.control import names
 from leeboard.control.kinds import KINDS
+from leeboard.control.ownjobs import own_jobs
 from leeboard.control.world import Metrics, World
 from leeboard.modeldeployment.arms import read_arm
 from leeboard.modeldeployment.questions import Questions, ask, wants_log
@@ -45,11 +46,17 @@ async def observe(subject: ModelDeployment, world: World) -> Seen:
         arms=_look_at_arms(subject, world),
         route=read_route(route, metadata.uid) if route is not None else None,
         runtime_exists=world.store.get("ServingRuntime", metadata.namespace, runtime) is not None,
-        jobs=tuple(world.store.owned(metadata.uid, "RayJob")),
+        jobs=await own_jobs(metadata, _awaited(subject), world),
     )
     if wants_log(seen):
         seen = await _with_log(seen, world)
     return await _answer(seen, ask(seen), world)
+
+
+def _awaited(subject: ModelDeployment) -> list[str]:
+    status = subject.status
+    jobs = (status.detector_job, status.rollout.job if status.rollout else None)
+    return [job.ray_job for job in jobs if job is not None and job.observed and not job.failed]
 
 
 async def _look_at_registry(name: str, world: World) -> RegistrySeen:

@@ -12,6 +12,9 @@ from leeboard.api.modeldeployment import ModelDeployment
 from leeboard.contract import serving
 from leeboard.modeldeployment.confidence import Z_95
 
+_REFUSED = f'code=~"4..",code!="{serving.STATUS_ALL_REFUSED}"'
+"""A request whose rows are all out of distribution is answered, not refused."""
+
 
 @dataclass(frozen=True)
 class Contest:
@@ -38,10 +41,13 @@ def questions(subject: ModelDeployment, metric: AnalysisMetric, contest: Contest
         bound is not None and bound.max_ratio_to_stable is not None
         for bound in (metric.latency, metric.out_of_distribution_rate)
     )
-    if ratio:
+    if ratio or (metric.error_rate is not None and not contest.baking):
         asked["stableRequests"] = _increase(serving.METRIC_REQUESTS, stable, window)
     if metric.error_rate is not None:
         asked["errors"] = _increase(serving.METRIC_REQUESTS, f'{candidate},code=~"5.."', window)
+        asked["refused"] = _increase(serving.METRIC_REQUESTS, f"{candidate},{_REFUSED}", window)
+        if not contest.baking:
+            asked["stableRefused"] = _increase(serving.METRIC_REQUESTS, f"{stable},{_REFUSED}", window)
     if metric.latency is not None:
         quantile = metric.latency.quantile
         asked["latency"] = _quantile(f"{quantile:g}", candidate, window)

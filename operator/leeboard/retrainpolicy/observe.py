@@ -9,6 +9,7 @@ from leeboard.api.shared import ObjectMeta
 from leeboard.contract.jobs import experiment_name
 from leeboard.control.attempts import Stand, standing
 from leeboard.control.children import is_being_deleted
+from leeboard.control.ownjobs import own_jobs
 from leeboard.control.rayjobs import is_running
 from leeboard.control.reading import read
 from leeboard.control.world import World
@@ -33,7 +34,7 @@ async def observe(policy: RetrainPolicy, world: World) -> Seen:
             for rival in rivals
             if rival["metadata"]["name"] != meta.name and not is_being_deleted(rival)
         ),
-        jobs=tuple(world.store.owned(meta.uid, "RayJob")),
+        jobs=await own_jobs(meta, _awaited(policy), world),
         running_jobs=sum(is_running(job, now) for job in world.store.list("RayJob")),
     )
     seen = await _with_tables(await _with_inputs(seen, world), world)
@@ -42,6 +43,11 @@ async def observe(policy: RetrainPolicy, world: World) -> Seen:
     if policy.status.active_run.version is not None:
         return await _with_aliases(seen, world)
     return await _with_report(seen, world)
+
+
+def _awaited(policy: RetrainPolicy) -> list[str]:
+    run = policy.status.active_run
+    return [run.ray_job] if run is not None and run.observed and run.version is None else []
 
 
 def _monitors(policy: RetrainPolicy, world: World) -> dict[str, driftmonitor.DriftMonitor | None]:

@@ -35,6 +35,12 @@ def test_variables_are_passed_on_by_name():
     assert Settings.from_environment(environment).passed_environment == {"MLFLOW_S3_ENDPOINT_URL": "http://s3"}
 
 
+@pytest.mark.parametrize("value", ["$(reboot)", "`reboot`", "a$b"])
+def test_what_a_jobs_shell_would_run_is_not_passed_on(value: str):
+    with pytest.raises(ValueError, match=r"LEEBOARD_PASSED_ENVIRONMENT: .*TOKEN holds"):
+        Settings.from_environment({"LEEBOARD_PASSED_ENVIRONMENT": "TOKEN", "TOKEN": value})
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -42,6 +48,7 @@ def test_variables_are_passed_on_by_name():
         ("LEEBOARD_TRACKING_URI", "mlflow"),
         ("LEEBOARD_CLUSTER_SELECTOR", "pool"),
         ("LEEBOARD_LOG_LEVEL", "loud"),
+        ("LEEBOARD_TRACKING_URI", "http://mlflow/$(reboot)"),
     ],
 )
 def test_a_variable_that_cannot_be_read_is_named(variable: str, value: str):

@@ -15,6 +15,7 @@ from leeboard_workers.jobs.challenger import Challenger, register
 from leeboard_workers.jobs.course import Course, lay_course
 from leeboard_workers.jobs.frame import Artifacts, Desk
 from leeboard_workers.jobs.proof import Proof
+from leeboard_workers.jobs.tracking import metric_name
 from leeboard_workers.retrain import backtest, gates
 from leeboard_workers.retrain.answers import metric_named
 from leeboard_workers.retrain.context import TrainingContext
@@ -141,7 +142,7 @@ class RunLog:
 
         client = MlflowClient(self.tracking_uri)
         for name, value in metrics.items():
-            client.log_metric(self.run_id, f"training/{name}", value, step=step)
+            client.log_metric(self.run_id, metric_name(f"training/{name}"), value, step=step)
 
 
 def _context(request: RetrainRequest, course: Course, rows: pa.Table) -> TrainingContext:

@@ -28,8 +28,9 @@ STALE_SECONDS = 60.0
 POLL_SECONDS = 2.0
 METRICS_IN_A_BATCH = 500
 MAX_TAG = 5_000
+MAX_METRIC_NAME = 250
 
-_REFUSED_IN_METRIC_NAMES = re.compile(r"[^\w\-./: ]")
+_REFUSED_IN_METRIC_NAMES = re.compile(r"[^\w\-./: ]|^\.\.")
 
 
 class LostRunError(Exception):
@@ -82,11 +83,9 @@ class TrackedRun:
             raise LostRunError(f"another worker goes before run {self.run_id}")
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Log numbers; characters that MLflow refuses in names become underscores."""
+        """Log numbers, under names that MLflow takes."""
         now = int(time.time() * 1000)
-        rows = [
-            Metric(_REFUSED_IN_METRIC_NAMES.sub("_", name)[:250], value, now, step) for name, value in metrics.items()
-        ]
+        rows = [Metric(metric_name(name), value, now, step) for name, value in metrics.items()]
         for start in range(0, len(rows), METRICS_IN_A_BATCH):
             self._client.log_batch(self.run_id, metrics=rows[start : start + METRICS_IN_A_BATCH])
 
@@ -117,6 +116,16 @@ class TrackedRun:
                 self._client.set_tag(self.run_id, tags.HEARTBEAT, f"{time.time():.3f}")
             except MlflowException as error:
                 log.warning("no heartbeat: %s", error)
+
+
+def metric_name(name: str) -> str:
+    """Return a metric's name as MLflow takes it: what it refuses becomes an underscore, be it a letter or a part.
+
+    Columns may have any name, and MLflow reads the slash as a path: `effect/..` would fail the whole batch.
+    """
+    parts = _REFUSED_IN_METRIC_NAMES.sub("_", name).split("/")
+    plain = "/".join("_" if part in {"", ".", ".."} else part for part in parts)
+    return plain if len(plain) <= MAX_METRIC_NAME else f"{plain[: MAX_METRIC_NAME - 1]}_"
 
 
 def claim(client: MlflowClient, request: JobRequest) -> TrackedRun | None:

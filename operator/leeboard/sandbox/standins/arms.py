@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from leeboard.sandbox.standins.cluster import Document
 MODEL_FOLDER = "/mnt/models"
 _CONTAINER_PORT = "8080"
 _LOOK_EVERY = 0.25
+_REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")
 _RESTART_AFTER = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 
@@ -97,7 +99,7 @@ class Arm:
     def _component(self, name: str, arguments: Sequence[str], container: Document) -> Component:
         port = free_port()
         probe = (container.get("readinessProbe") or {}).get("httpGet") or {}
-        variables = {item["name"]: item.get("value", "") for item in container.get("env") or []}
+        variables = variables_of(container)
         return Component(
             name=name,
             deployment=f"{self.name}-{name}",
@@ -121,7 +123,7 @@ class Arm:
             await asyncio.Event().wait()
         assert self._storage is not None  # noqa: S101 (the wait above never ends)
         command = [*self._storage["command"], *(self._storage.get("args") or []), uri, str(self._folder / "model")]
-        variables = {item["name"]: item.get("value", "") for item in self._storage.get("env") or []}
+        variables = variables_of(self._storage)
         log = self._supervisor.logs / f"{self.name}-storage.log"
         for pause in (*_RESTART_AFTER, *[_RESTART_AFTER[-1]] * 1000):
             child = Child(f"{self.name}-storage", command, log, env=self._environment | variables)
@@ -160,6 +162,16 @@ class Arm:
                 component.restarts += 1
                 await asyncio.sleep(pause)  # as kubelet backs off
                 await self._supervisor.forget(component.deployment)
+
+
+def variables_of(container: Document) -> dict[str, str]:
+    """Return a container's environment as the kubelet makes it: `$$` is `$`, `$(NAME)` a variable that came before."""
+    found: dict[str, str] = {}
+    for item in container.get("env") or []:
+        found[item["name"]] = _REFERENCE.sub(
+            lambda match: "$" if match[1] is None else found.get(match[1], match[0]), item.get("value", "")
+        )
+    return found
 
 
 async def _probe(client: httpx.AsyncClient, component: Component) -> bool:

@@ -2,15 +2,17 @@
 
 import io
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from leeboard.cli.findings import comparison, drift, retraining, verification
+from leeboard.cli.terminal import terminal
 from leeboard.contract.examinations import CompareReport, VerifyReport
 from leeboard.contract.jobs import DriftReport, RetrainReport
 
 
 def _lines(drawn: RenderableType) -> list[str]:
-    console = Console(file=io.StringIO(), width=140)
+    console = terminal()
+    console.file, console.width = io.StringIO(), 140
     console.print(drawn)
     assert isinstance(console.file, io.StringIO)
     return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
@@ -49,6 +51,15 @@ def test_shows_a_window_with_the_columns_that_moved_most_first():
     assert "✗ columns 0.5 0.3" in lines
     moved, still = lines.index("✗ wind 0.4 - - █▁ ▁█"), lines.index("✓ temp 0.01 - - █▁ ▁█")
     assert moved < still
+
+
+def test_shows_names_as_they_are():
+    names = ["[red]fare[/red]", "[/]", ":warning: delay"]
+    columns = [_column(name, 0.4, drifted=True) for name in names]
+    given = {"requestHash": "ff", "outcome": "Measured", "drifted": True, "message": "[/] drifted", "columns": columns}
+    lines = _lines(drift(DriftReport.model_validate(given)))
+    assert "[/] drifted" in lines
+    assert all(f"✗ {name} 0.4 - - █▁ ▁█" in lines for name in names)
 
 
 def test_shows_gates_and_backtest_of_a_challenger():

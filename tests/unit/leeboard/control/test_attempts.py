@@ -1,6 +1,6 @@
 """How an attempt stands, and which RayJobs may go."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ from leeboard.control.attempts import KEPT_JOBS, Stand, next_attempt, standing, 
 from leeboard.control.clock import iso
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(minutes=1)
 
 
 def job(
@@ -28,6 +29,7 @@ def job(
         ("it works", job(), True, Stand.RUNNING, True),
         ("it waits in a queue", job(deployment="Suspended"), True, Stand.QUEUED, True),
         ("it succeeded and left no report", job(deployment="Complete", outcome="SUCCEEDED"), True, Stand.FAILED, True),
+        ("nobody took it up", job(deployment="", creationTimestamp=iso(LONG_AGO)), True, Stand.UNCLAIMED, True),
         ("its code failed", job(deployment="Failed", reason="AppFailed"), True, Stand.FAILED, True),
         ("KubeRay refuses it", job(deployment="ValidationFailed"), True, Stand.FAILED, False),
     ],

@@ -211,12 +211,19 @@ def test_a_job_that_nobody_takes_up_fails_by_our_own_clock():
     now = datetime(2026, 1, 1, 12, tzinfo=UTC)
     job = made(JobTemplate(pre_running_deadline="5m", active_deadline="1h"))
     assert job_verdict(job, now) == JobVerdict(JobState.RUNNING)
-    job["metadata"]["creationTimestamp"] = "2026-01-01T11:55:30Z"
+    job["metadata"]["creationTimestamp"] = "2026-01-01T11:59:16Z"
     assert job_verdict(job, now).state is JobState.RUNNING
+    job["metadata"]["creationTimestamp"] = "2026-01-01T11:59:15Z"
+    assert job_verdict(job, now) == JobVerdict(JobState.UNCLAIMED)
+    assert not job_verdict(job, now).ended
+    job["metadata"]["creationTimestamp"] = "2026-01-01T11:54:01Z"
+    assert job_verdict(job, now).state is JobState.UNCLAIMED
     job["metadata"]["creationTimestamp"] = "2026-01-01T11:50:00Z"
     assert job_verdict(job, now).reason == "NotTakenUp"
     job["spec"]["suspend"] = True  # Kueue holds it back
-    assert job_verdict(job, now).state is JobState.RUNNING
+    assert job_verdict(job, now).state is JobState.UNCLAIMED
+    job["status"] = {"jobDeploymentStatus": "Suspended"}
+    assert job_verdict(job, now).state is JobState.QUEUED
 
 
 def test_a_job_that_runs_for_ever_fails_by_our_own_clock():

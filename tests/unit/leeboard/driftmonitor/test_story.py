@@ -101,6 +101,7 @@ async def test_a_window_word_by_word(world: PlayedWorld) -> None:
     assert known(world) == common | {"activeJob": job}
 
     world.pass_time(minutes=1)
+    world.objects["RayJob", name]["status"] = {"jobDeploymentStatus": "Running"}
     plan = await one(world)
     assert (plan.steps, plan.look.after) == ((), 60)
     assert ready(world) == ("True", "Scoring", f"the RayJob {name} scores {WINDOW}, since 2026-01-05T12:33:00Z")
@@ -147,6 +148,33 @@ async def test_a_job_that_waits_in_a_queue_says_so(world: PlayedWorld) -> None:
     world.objects["RayJob", name]["status"] = {"jobDeploymentStatus": "Suspended"}
     await one(world)
     assert ready(world)[2] == f"the RayJob {name} waits in its queue {WINDOW}, since 2026-01-05T12:33:00Z"
+
+
+async def test_a_job_that_nobody_takes_up_says_so_until_somebody_does(world: PlayedWorld) -> None:
+    world.pass_time(minutes=30)
+    await one(world)
+    [name] = world.jobs
+    await one(world)
+    assert ready(world)[:2] == ("True", "Scoring")
+    world.pass_time(seconds=45)
+    plan = await one(world)
+    waits = "waits for KubeRay to take it up (see whether its operator runs)"
+    said = f"the RayJob {name} {waits} {WINDOW}, since 2026-01-05T12:33:00Z"
+    assert ready(world) == ("False", "NotTakenUp", said)
+    assert plan.look.after == 60
+    world.objects["RayJob", name]["status"] = {"jobDeploymentStatus": "Running"}
+    await one(world)
+    assert ready(world) == ("True", "Scoring", f"the RayJob {name} scores {WINDOW}, since 2026-01-05T12:33:00Z")
+
+
+async def test_a_job_that_lost_its_labels_is_not_taken_for_lost(world: PlayedWorld) -> None:
+    world.pass_time(minutes=30)
+    await one(world)
+    [name] = world.jobs
+    await one(world)
+    world.hidden.add(name)
+    assert (await one(world)).steps == ()
+    assert ready(world)[:2] == ("True", "Scoring")
 
 
 async def test_an_attempt_that_failed_is_told_and_the_next_one_timed(world: PlayedWorld) -> None:

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from leeboard.api.analysis import PROMQL_VARIABLES, AnalysisMetric
 from leeboard.api.modeldeployment import MetricStatus, ModelDeployment, RolloutStatus
 from leeboard.modeldeployment import analysis, queries
-from leeboard.modeldeployment.confidence import wilson_lower
+from leeboard.modeldeployment.confidence import wilson_lower, wilson_upper
 from leeboard.modeldeployment.seen import Reading
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -19,6 +19,7 @@ SECONDS = {"latency": {"maxSeconds": 0.5}}
 STRANGERS = {"outOfDistributionRate": {"max": 0.1}}
 STRANGER_RATIO = {"outOfDistributionRate": {"maxRatioToStable": 1.5}}
 QUERY = {"promql": {"query": "up", "min": 0.2, "max": 0.8}}
+REFUSED = {"requests": 500, "refused": 450, "stableRequests": 500}
 STABLE = {"stableRequests": 500, "stableLatency": 0.1, "stableStrangers": 50, "stableRows": 1000}
 
 
@@ -50,6 +51,15 @@ def assess(
         ("a rate above its bound by chance is good", ERRORS, {"requests": 100, "errors": 2}, "Successful"),
         ("a rate surely above its bound is bad", ERRORS, {"requests": 1000, "errors": 20}, "Failed"),
         ("extrapolated counts are borne", ERRORS, {"requests": 100.2, "errors": 100.4}, "Failed"),
+        ("what the stable version refuses too is good", ERRORS, {**REFUSED, "stableRefused": 450}, "Successful"),
+        ("refusals of the candidate alone are bad", ERRORS, {**REFUSED, "stableRefused": 0}, "Failed"),
+        ("a few more refusals may be chance", ERRORS, {**REFUSED, "refused": 3, "stableRefused": 0}, "Successful"),
+        (
+            "refusals beside an idle stable version decide nothing",
+            ERRORS,
+            {"requests": 500, "refused": 500},
+            "Successful",
+        ),
         ("a quick answer is good", SECONDS, {"requests": 200, "latency": 0.4}, "Successful"),
         ("a slow answer is bad", SECONDS, {"requests": 200, "latency": 0.6}, "Failed"),
         (
@@ -104,10 +114,23 @@ def test_a_measurement(sentence: str, fields: dict[str, Any], values: dict[str, 
 
 
 @pytest.mark.parametrize(("hits", "total"), [(0, 50), (1, 100), (5, 37), (20, 1000), (100, 100)])
-def test_the_wilson_bound_is_that_of_scipy(hits: int, total: int):
-    expected = binomtest(hits, total, alternative="greater").proportion_ci(0.95, method="wilson").low
+def test_the_wilson_bounds_are_those_of_scipy(hits: int, total: int):
+    least = binomtest(hits, total, alternative="greater").proportion_ci(0.95, method="wilson").low
+    most = binomtest(hits, total, alternative="less").proportion_ci(0.95, method="wilson").high
 
-    assert wilson_lower(hits, total) == pytest.approx(expected, abs=1e-12)
+    assert wilson_lower(hits, total) == pytest.approx(least, abs=1e-12)
+    assert wilson_upper(hits, total) == pytest.approx(most, abs=1e-12)
+
+
+def test_extrapolated_refusals_of_all_requests_are_borne():
+    assert wilson_upper(100.4, 100.2) == 1.0
+
+
+def test_refusals_are_held_against_the_frozen_share_during_the_bake():
+    found = assess(ERRORS, frozen={"metric": 0.1}, requests=1000, refused=200)
+
+    assert (found.status.verdict, found.status.bound, found.stable) == ("Failed", 0.11, 0.1)
+    assert assess(ERRORS, frozen={"metric": 0.2}, requests=1000, refused=200).status.verdict == "Successful"
 
 
 def test_a_frozen_value_stands_for_the_stable_version_during_the_bake():
@@ -234,6 +257,9 @@ def test_measures_everything_since_the_step_began():
         'sum(increase(leeboard_requests_total{model_namespace="air",modeldeployment="flights",arm="flights-v2-b"}[90s]))'
     )
     assert 'code=~"5.."' in asked["errors"]
+    assert 'arm="flights-v2-b",code=~"4..",code!="422"' in asked["refused"]
+    assert 'arm="flights-v1-a",code=~"4..",code!="422"' in asked["stableRefused"]
+    assert 'arm="flights-v1-a"}' in asked["stableRequests"]
 
 
 def test_asks_for_the_stable_version_only_for_a_ratio_and_not_during_the_bake():
@@ -242,6 +268,8 @@ def test_asks_for_the_stable_version_only_for_a_ratio_and_not_during_the_bake():
     assert "stableLatency" in queries.questions(SUBJECT, metric(**RATIO), CONTEST, START)
     assert "stableLatency" not in queries.questions(SUBJECT, metric(**RATIO), baking, START)
     assert "stableLatency" not in queries.questions(SUBJECT, metric(**SECONDS), CONTEST, START)
+    assert "stableRequests" not in queries.questions(SUBJECT, metric(**SECONDS), CONTEST, START)
+    assert {*queries.questions(SUBJECT, metric(**ERRORS), baking, START)} == {"requests", "errors", "refused"}
 
 
 def test_the_lower_bound_of_a_quantile_is_an_order_statistic():

@@ -6,11 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from leeboard.api.errors import SpecError
 from leeboard.api.modeldeployment import ModelDeployment
 from leeboard.modeldeployment import manifests, route
+from leeboard.modeldeployment.arms import read_arm
 from leeboard.modeldeployment.route import Split
+from leeboard.sandbox.standins.arms import variables_of
 from leeboard.settings import Settings
 
 SETTINGS = Settings(collector_url="http://collector", passed_environment={"MLFLOW_S3_ENDPOINT_URL": "http://minio"})
@@ -81,6 +85,31 @@ def test_private_columns_are_told_and_their_key_stays_in_its_secret():
 
     assert json.loads(told["LEEBOARD_LOG_COLUMNS"]["value"]) == {"drop": ["name"], "hash": ["id"], "round": {"age": -1}}
     assert told["LEEBOARD_HASH_KEY"]["valueFrom"] == {"secretKeyRef": {"name": "keys", "key": "log"}}
+
+
+COLUMN = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20) | st.text("$()A", min_size=1, max_size=8)
+
+
+@given(st.lists(COLUMN, unique=True, min_size=1, max_size=3))
+@example(["$(LEEBOARD_ARM)", "a$$b", "$$(LEEBOARD_ARM)", "$"])
+def test_a_private_column_of_any_name_reaches_the_transformer_as_it_is(names: list[str]):
+    container = service(logging={"columns": {"drop": names}})["spec"]["transformer"]["containers"][0]
+    told = variables_of(container)
+
+    assert json.loads(told["LEEBOARD_LOG_COLUMNS"])["drop"] == names
+
+
+def test_the_detector_that_an_arm_carries_is_read_back_as_it_was_written():
+    uri = "s3://bucket/$(LEEBOARD_ARM)/$$/detector"
+    arm = read_arm(service(uri, outOfDistribution={}), {}, "me")
+
+    assert arm.detector_uri == uri
+    assert (
+        variables_of(service(uri, outOfDistribution={})["spec"]["transformer"]["containers"][0])[
+            "LEEBOARD_DETECTOR_URI"
+        ]
+        == uri
+    )
 
 
 def test_the_namespaces_token_for_the_collector_is_taken_where_there_is_one():

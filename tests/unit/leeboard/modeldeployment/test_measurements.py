@@ -8,7 +8,7 @@ import pytest
 from leeboard.api.analysis import AnalysisMetric
 from leeboard.api.modeldeployment import MetricStatus
 from leeboard.modeldeployment import analysis
-from leeboard.modeldeployment.confidence import wilson_lower
+from leeboard.modeldeployment.confidence import wilson_lower, wilson_upper
 from tests.unit.leeboard.modeldeployment.test_analysis import (
     ERRORS,
     QUERY,
@@ -23,6 +23,7 @@ from tests.unit.leeboard.modeldeployment.test_analysis import (
     rollout,
 )
 
+MOST_OF_0 = wilson_upper(0, 1000)
 LOW_OF_20 = wilson_lower(20, 1000)
 SLOW = "latency at quantile 0.99 is 0.13 s (at least 0.13 s with 95 % confidence), bound 0.125 s"
 
@@ -40,6 +41,25 @@ def _rate(what: str, hits: int, total: int, bound: str) -> str:
             {"requests": 1000, "errors": 20},
             _rate("errors", 20, 1000, "1.00%"),
             (0.02, 0.01, None),
+        ),
+        (
+            ERRORS,
+            {"requests": 1000, "stableRequests": 1000},
+            "errors 0.00% of 1000 (at least 0.00% with 95 % confidence), bound 1.00%",
+            (0.0, 0.01, MOST_OF_0),
+        ),
+        (
+            ERRORS,
+            {"requests": 1000, "errors": 20, "refused": 900, "stableRequests": 1000},
+            _rate("errors", 20, 1000, "1.00%"),
+            (0.02, 0.01, MOST_OF_0),
+        ),
+        (
+            ERRORS,
+            {"requests": 1000, "refused": 900, "stableRequests": 1000, "stableRefused": 0},
+            _rate("refused requests (HTTP 4xx)", 900, 1000, "1.27%")
+            + ": 1.00% and the stable version's 0.27% at most; is its schema another one?",
+            (0.9, float(f"{0.01 + MOST_OF_0:.6g}"), MOST_OF_0),
         ),
         (
             ERRORS,

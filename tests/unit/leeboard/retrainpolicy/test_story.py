@@ -82,6 +82,7 @@ async def test_a_run_word_by_word(world: PlayedWorld) -> None:
     assert known(world) == common | {"activeRun": run}
 
     world.pass_time(minutes=3)
+    world.objects["RayJob", name]["status"] = {"jobDeploymentStatus": "Running"}
     plan = await one(world)
     assert (plan.steps, plan.look.after) == ((), 60)
     assert told(world) == f"the RayJob {name} trains since 2026-01-05T12:00:00Z: {DRIFT}"
@@ -145,6 +146,36 @@ async def test_a_job_that_waits_in_a_queue_says_so(world: PlayedWorld) -> None:
     assert told(world) == (
         f"the RayJob {name} waits in its queue since 2026-01-05T12:00:00Z: asked for with the token now"
     )
+
+
+async def test_a_job_that_nobody_takes_up_says_so_until_somebody_does(world: PlayedWorld) -> None:
+    ask(world, "now")
+    name = await started(world)
+    asked = "since 2026-01-05T12:00:00Z: asked for with the token now"
+    world.pass_time(seconds=44)
+    await one(world)
+    assert ready(world) == ("False", "Training")
+    world.pass_time(seconds=1)
+    plan = await one(world)
+    assert ready(world) == ("False", "NotTakenUp")
+    assert told(world) == f"the RayJob {name} waits for KubeRay to take it up (see whether its operator runs) {asked}"
+    assert plan.look.after == 60
+    world.objects["RayJob", name]["status"] = {"jobDeploymentStatus": "Initializing"}
+    await one(world)
+    assert ready(world) == ("False", "Training")
+    assert told(world) == f"the RayJob {name} trains {asked}"
+
+
+async def test_a_job_that_lost_its_labels_is_not_taken_for_lost(world: PlayedWorld) -> None:
+    ask(world, "now")
+    name = await started(world)
+    world.hidden.add(name)
+    world.pass_time(minutes=2)
+    assert (await settle(world)).steps == ()
+    assert ready(world) == ("False", "NotTakenUp")
+    world.objects["RayJob", name]["metadata"]["ownerReferences"][0]["uid"] = "another"
+    await one(world)
+    assert ready(world) == ("False", "Retrying")
 
 
 async def test_an_attempt_that_failed_is_told_and_the_next_one_timed(world: PlayedWorld) -> None:

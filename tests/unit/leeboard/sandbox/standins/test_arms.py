@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from leeboard.sandbox.processes import Supervisor, until
-from leeboard.sandbox.standins.arms import Arm, fingerprint
+from leeboard.sandbox.standins.arms import Arm, fingerprint, variables_of
 from leeboard.sandbox.standins.inferenceservices import arm_status
 
 RUNTIME = {
@@ -51,6 +51,13 @@ def service(*arguments: str, replicas: int = 1) -> dict[str, Any]:
             "transformer": {"minReplicas": replicas, "maxReplicas": replicas + 1, "containers": [container]},
         },
     }
+
+
+def test_an_environment_is_read_as_the_kubelet_reads_it():
+    written = {"A": "1", "B": "$(A)$(A)", "C": "$$(A)", "D": "$(E) $( $x $", "E": "$$$$(A)$$$(A)"}
+    container = {"env": [{"name": name, "value": value} for name, value in written.items()]}
+    read = variables_of(container)
+    assert read == {"A": "1", "B": "11", "C": "$(A)", "D": "$(E) $( $x $", "E": "$$(A)$1"}
 
 
 @pytest.fixture
