@@ -76,6 +76,19 @@ def standing(job: Mapping[str, Any] | None, name: str, now: datetime, *, observe
     return Standing(Stand.QUEUED if verdict.state is JobState.QUEUED else Stand.RUNNING)
 
 
+def doing(where: Standing, usually: str, held_up: str) -> str:
+    """Return what a RayJob that is under way does: `trains`.
+
+    Args:
+        where: Where its attempt is.
+        usually: What it does once it runs.
+        held_up: What keeps its pods from running; empty: nothing.
+    """
+    if where.stand is Stand.QUEUED:
+        return "waits in its queue"
+    return f"waits for its pods ({held_up})" if held_up else usually
+
+
 def next_attempt(attempt: int, name: str, message: str, now: datetime) -> dict[str, Any]:
     """Return what changes in status when an attempt (from 0) has failed: the next comes in 5 s, 20 s, 80 s, … 10 min.
 

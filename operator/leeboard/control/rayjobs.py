@@ -16,6 +16,7 @@ from leeboard.contract.serving import ENV_TRACKING_URI
 from leeboard.control import children
 from leeboard.control.clock import instant
 from leeboard.control.conditions import cut
+from leeboard.control.pods import PATIENCE
 from leeboard.settings import Settings
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -253,6 +254,15 @@ def _overdue(job: Mapping[str, Any], deployment: str, now: datetime) -> JobVerdi
             JobState.FAILED, "DeadlineExceeded", "the job did not end in time and KubeRay did not stop it"
         )
     return None
+
+
+def awaited_pods(job: Mapping[str, Any], now: datetime) -> str | None:
+    """Return the label selector of the pods that a job has waited for long enough to ask them; None: it need not."""
+    status = job.get("status") or {}
+    cluster, made = status.get("rayClusterName"), job["metadata"].get("creationTimestamp")
+    if status.get("jobDeploymentStatus") != "Initializing" or not cluster or made is None:
+        return None
+    return f"ray.io/cluster={cluster}" if now - instant(made) >= PATIENCE else None
 
 
 def is_running(job: Mapping[str, Any], now: datetime) -> bool:

@@ -54,7 +54,7 @@ def _follow(seen: Seen, status: DriftMonitorStatus, job: MonitorJob) -> Plan:
         return _failed(seen, status, job, window, where)
     if where.stand is Stand.UNMADE:
         return _make(seen, status, job, window)
-    doing = "waits in its queue" if where.stand is Stand.QUEUED else "scores"
+    doing = attempts.doing(where, "scores", seen.held_up)
     told = (
         f"the RayJob {job.ray_job} {doing} the window {job.window_start_time} to {job.window_end_time}, "
         f"since {job.started_time}"

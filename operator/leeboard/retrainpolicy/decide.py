@@ -104,7 +104,7 @@ def _follow_job(seen: Seen, status: RetrainPolicyStatus, run: ActiveRun) -> Plan
         return _failed(seen, status, run, where)
     if where.stand is Stand.UNMADE:
         return _make(seen, status, run)
-    doing = "waits in its queue" if where.stand is Stand.QUEUED else "trains"
+    doing = attempts.doing(where, "trains", seen.held_up)
     told = f"the RayJob {run.ray_job} {doing} since {run.started_time}: {_why(run)}"
     running = status.model_copy(update={"active_run": run.model_copy(update={"observed": True})})
     return _plan(seen, running, waiting("Training", told), attempts.LOOK_WHILE_RUNNING)
