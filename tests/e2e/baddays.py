@@ -147,6 +147,7 @@ class BadDays:
             await self.watch.merge(DEPLOYMENTS, {"spec": {"rollout": {"progressDeadline": "75s"}}})
             await self.operator_knows("LEEBOARD_SERVING_IMAGE=localhost/nobody:has")
             version = await self.candidate()
+            await self.says(of="cannot be pulled")
             await self.ended(version, "RolledBack")
             await asyncio.to_thread(self._mlflow.delete_registered_model_alias, MODEL, "challenger")
             await self.operator_knows("LEEBOARD_SERVING_IMAGE-")
