@@ -9,6 +9,8 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
+from leeboard.contract.serving import EXIT_STORE_AWAY
+from leeboard.sandbox.processes import free_port
 from leeboard_workers.serving.fetch import SUMS, FetchError, fetch
 
 FILES = {"MLmodel": b"flavors: {}\n", "model.bin": bytes(range(256)) * 1000, "code/deep/inner.py": b"pass\n"}
@@ -45,6 +47,19 @@ def test_fetches_what_the_registry_names_as_kserve_calls_it(mlflow_server: str, 
     command = [sys.executable, "-m", "leeboard_workers.serving.fetch", "models:/fetched/1", str(tmp_path / "mnt")]
     subprocess.run(command, check=True, env={"MLFLOW_TRACKING_URI": mlflow_server, "PATH": ""}, timeout=120)
     assert content(tmp_path / "mnt") == FILES
+
+
+@pytest.mark.parametrize(("away", "status"), [(True, EXIT_STORE_AWAY), (False, 1)])
+def test_says_by_its_exit_status_whether_the_store_is_away(
+    mlflow_server: str, tmp_path: Path, *, away: bool, status: int
+) -> None:
+    server = f"http://127.0.0.1:{free_port()}" if away else mlflow_server
+    command = [sys.executable, "-m", "leeboard_workers.serving.fetch", "models:/nobody/1", str(tmp_path)]
+    environment = {"MLFLOW_TRACKING_URI": server, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "PATH": ""}
+    done = subprocess.run(command, check=False, env=environment, timeout=120, capture_output=True, text=True)
+
+    assert done.returncode == status
+    assert done.stderr.startswith("cannot fetch models:/nobody/1: ")
 
 
 def test_what_is_whole_is_not_fetched_again(artifacts: str, tmp_path: Path) -> None:

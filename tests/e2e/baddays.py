@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 from mlflow import MlflowClient
 
 from leeboard.contract import tags
+from leeboard.control.kinds import ARM_LABEL
 from leeboard.sandbox.processes import until
 from leeboard.sandbox.standins.cluster import Resource
 from leeboard.sandbox.story import Story
 from leeboard.sandbox.watch import DEPLOYMENTS, MONITORS, POLICIES, ROUTES, Document, Watch, condition
-from tests.e2e.cluster import ARM, MODELS, PARTS, SYSTEM, RealCluster
+from tests.e2e.cluster import MODELS, PARTS, SYSTEM, RealCluster
 from tests.e2e.traffic import Traffic
 
 MODEL = "flights"
@@ -57,7 +58,7 @@ class BadDays:
             self.namespace_full,
             self.image_missing,
             self.hands,
-            self.runtime_gone,
+            self.arm_deleted,
             self.memory,
             self.deleted_unseen,
         )
@@ -86,7 +87,7 @@ class BadDays:
                 await self.says("StepFailed", "WaitingForArm", within=240)  # KServe's webhook is away, too
             await self.reached(20)
             async with self.away("prometheus", PARTS):
-                await self.says_of("Prometheus")
+                await self.says(of="Prometheus", within=180)
                 self.story.claim("the weight stays at 20 %", holds=await self.weight() == 20)
             async with self.away(*self.stage.settings.gateway_controller):
                 await self.says("NotTakenUp", kind="RouteReady", within=240)
@@ -103,7 +104,7 @@ class BadDays:
         await self.watch.suspend(POLICIES, suspend=False)
         async with self.unharmed():
             async with self.away(*self.stage.settings.kuberay):
-                await self.annotate(POLICIES, "leeboard.dev/retrain", f"bad-day-{self.story.seconds:.0f}")
+                await self.watch.annotate(POLICIES, "leeboard.dev/retrain", f"bad-day-{self.story.seconds:.0f}")
                 job = await self.wait(self._training_job, "a retraining's RayJob")
                 await self.says("Training", resource=POLICIES)
             head = await self.wait(lambda: self._head(job), "the Ray head of the retraining", within=240)
@@ -133,8 +134,8 @@ class BadDays:
             arm = (await self.watch.status(DEPLOYMENTS))["candidate"]["arm"]
             await self.stage.kubectl("-n", MODELS, "create", "quota", "full", "--hard=pods=1")
             try:
-                await self.stage.kubectl("-n", MODELS, "delete", "pods", "-l", f"{ARM}={arm}", "--grace-period=1")
-                await self.says_of("quota")
+                await self.stage.kubectl("-n", MODELS, "delete", "pods", "-l", f"{ARM_LABEL}={arm}", "--grace-period=1")
+                await self.says(of="quota", within=180)
             finally:
                 await self.stage.kubectl("-n", MODELS, "delete", "quota", "full")
             await self.ended(version, "Promoted")
@@ -143,13 +144,14 @@ class BadDays:
         """A candidate is given an image that nobody has; it goes back, and the next one comes in."""
         self.story.chapter("An image that cannot be pulled")
         async with self.unharmed():
-            await self.merge(DEPLOYMENTS, {"spec": {"rollout": {"progressDeadline": "75s"}}})
+            await self.watch.merge(DEPLOYMENTS, {"spec": {"rollout": {"progressDeadline": "75s"}}})
             await self.operator_knows("LEEBOARD_SERVING_IMAGE=localhost/nobody:has")
             version = await self.candidate()
+            await self.says(of="cannot be pulled")
             await self.ended(version, "RolledBack")
             await asyncio.to_thread(self._mlflow.delete_registered_model_alias, MODEL, "challenger")
             await self.operator_knows("LEEBOARD_SERVING_IMAGE-")
-            await self.merge(DEPLOYMENTS, {"spec": {"rollout": {"progressDeadline": "8m"}}})
+            await self.watch.merge(DEPLOYMENTS, {"spec": {"rollout": {"progressDeadline": "8m"}}})
             await self.at_rest()
 
     async def hands(self) -> None:
@@ -161,7 +163,7 @@ class BadDays:
         elsewhere = json.loads(json.dumps(route["spec"]["rules"]))
         elsewhere[-1]["backendRefs"] = [{**backends[0], "weight": 1}, {**backends[0], "name": "nobody", "weight": 1}]
         failed = sum(self.traffic.failed.values())
-        await self.merge(ROUTES, {"spec": {"rules": elsewhere}})
+        await self.watch.merge(ROUTES, {"spec": {"rules": elsewhere}})
 
         async def restored() -> bool:
             found: list[Document] = (await self.watch.read(ROUTES))["spec"]["rules"][-1]["backendRefs"]
@@ -182,7 +184,7 @@ class BadDays:
 
             self.story.claim("the arm has its label again", holds=await self.wait(labelled, "the label to be restored"))
 
-    async def runtime_gone(self) -> None:
+    async def arm_deleted(self) -> None:
         """The stable arm itself is deleted: the same version comes back."""
         self.story.chapter("Somebody deletes the stable version's InferenceService")
         stable = (await self.watch.status(DEPLOYMENTS))["stable"]
@@ -193,14 +195,14 @@ class BadDays:
         """The predictor of the stable version runs out of memory."""
         self.story.chapter("The stable version's predictor runs out of memory")
         stable = (await self.watch.status(DEPLOYMENTS))["stable"]
-        pods = await self.stage.pods(MODELS, f"{ARM}={stable['arm']},component=predictor")
+        pods = await self.stage.pods(MODELS, f"{ARM_LABEL}={stable['arm']},component=predictor")
         name = pods[0]["metadata"]["name"]
         hog = asyncio.create_task(
             self.stage.kubectl("-n", MODELS, "exec", name, "-c", "kserve-container", "--", "python", "-c", HOG)
         )
 
         async def restarted() -> bool:
-            found = await self.stage.pods(MODELS, f"{ARM}={stable['arm']},component=predictor")
+            found = await self.stage.pods(MODELS, f"{ARM_LABEL}={stable['arm']},component=predictor")
             return any(s["restartCount"] for pod in found for s in pod["status"].get("containerStatuses") or [])
 
         await self.wait(restarted, "the predictor to be ended", within=120)
@@ -273,26 +275,23 @@ class BadDays:
         return version
 
     async def says(
-        self, *reasons: str, kind: str = "Ready", resource: Resource = DEPLOYMENTS, within: float = 90
+        self,
+        *reasons: str,
+        of: str = "",
+        kind: str = "Ready",
+        resource: Resource = DEPLOYMENTS,
+        within: float = 90,
     ) -> None:
-        """Claim that an object says a reason, with its sentence."""
+        """Claim that an object says one of some reasons, or names something in its sentence."""
 
         async def said() -> Document:
             found = condition(await self.watch.status(resource), kind)
-            return found if found.get("reason") in reasons else {}
+            fits = found.get("reason") in reasons if reasons else of in found.get("message", "")
+            return found if fits else {}
 
-        found = await self.wait(said, f"{resource.kind} to say {' or '.join(reasons)}", within=within)
+        what = " or ".join(reasons) or f"something of {of}"
+        found = await self.wait(said, f"{resource.kind} to say {what}", within=within)
         self.story.claim(f"{resource.kind}: {found['reason']}: {found['message']}", holds=True)
-
-    async def says_of(self, word: str, within: float = 180) -> None:
-        """Claim that the ModelDeployment's sentence has a word."""
-
-        async def said() -> Document:
-            found = condition(await self.watch.status(DEPLOYMENTS), "Ready")
-            return found if word in found.get("message", "") else {}
-
-        found = await self.wait(said, f"the sentence about {word}", within=within)
-        self.story.claim(f"ModelDeployment: {found['reason']}: {found['message']}", holds=True)
 
     async def weight(self) -> int:
         """Return the candidate's weight by the status."""
@@ -352,16 +351,6 @@ class BadDays:
         failed = sum(self.traffic.failed.values()) - failed
         self.story.claim(f"version {version} answers again; {failed} requests failed meanwhile", holds=ready)
         await self.says("Serving", within=240)
-
-    async def annotate(self, resource: Resource, name: str, value: str) -> None:
-        """Annotate an object as a person does."""
-        await self.merge(resource, {"metadata": {"annotations": {name: value}}})
-
-    async def merge(self, resource: Resource, patch: Document) -> None:
-        """Merge a patch into the model's object of a kind."""
-        headers = {"content-type": "application/merge-patch+json"}
-        path = resource.path(MODELS, MODEL)
-        (await self.stage.client.patch(path, json=patch, headers=headers)).raise_for_status()
 
     async def wait(self, check: Callable[[], Awaitable[T]], what: str, *, within: float = 60) -> T:
         """Wait until something is so."""

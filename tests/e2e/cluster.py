@@ -21,8 +21,6 @@ ROOT = Path(__file__).parents[2]
 MANIFESTS = Path(__file__).parent / "manifests"
 PARTS, SYSTEM, MODELS = "leeboard-e2e", "leeboard-system", "air"
 COLLECTOR_VALUES = ["collector.root=s3://log/leeboard", "collector.envFrom[0].secretRef.name=objectstore"]
-ARM = "serving.kserve.io/inferenceservice"
-"""KServe's label on the pods of an arm."""
 SMALL = {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}}
 """Resources of everything, so that one small node holds it all."""
 OWN_CLUSTER = {
@@ -141,7 +139,8 @@ class RealCluster:
         await self._clear()
         await self.apply("namespaces", "volumes")
         await self.kubectl("-n", PARTS, "wait", "--for=condition=Complete", "job/volumes", "--timeout=180s")
-        if self.settings.gateway_class not in await self.kubectl("get", "gatewayclasses", "-o", "name"):
+        classes = await self.kubectl("get", "gatewayclasses", "-o", "name")
+        if not any(line.endswith(f"/{self.settings.gateway_class}") for line in classes.split()):
             await self.apply("gatewayclass")
         await self.apply("gateway", "mlflow", "objectstore", "prometheus")
         for name in ("mlflow", "objectstore", "prometheus"):

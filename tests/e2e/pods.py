@@ -4,9 +4,10 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
+from leeboard.control.kinds import ARM_LABEL
 from leeboard.sandbox.scenario import Scenario
 from leeboard.sandbox.watch import DEPLOYMENTS
-from tests.e2e.cluster import ARM, MODELS, RealCluster
+from tests.e2e.cluster import MODELS, RealCluster
 
 
 class PodStory(Scenario):
@@ -31,7 +32,7 @@ class PodStory(Scenario):
             await asyncio.gather(looking, return_exceptions=True)
         arm = (await self.watch.status(DEPLOYMENTS))["stable"]["arm"]
         pods = seen[arm]
-        restarts = sum(_restarts(pod) for pod in await self.stage.pods(MODELS, f"{ARM}={arm}"))
+        restarts = sum(_restarts(pod) for pod in await self.stage.pods(MODELS, f"{ARM_LABEL}={arm}"))
         self.story.claim(
             f"the pods of {arm} are those that the canary began with ({len(pods)}, {restarts} restarts)",
             holds=sorted(component for component, _ in pods) == ["predictor", "transformer"] and not restarts,
@@ -39,9 +40,9 @@ class PodStory(Scenario):
 
     async def _look(self, seen: dict[str, set[tuple[str, str]]]) -> None:
         while True:
-            for pod in await self.stage.pods(MODELS, ARM):
+            for pod in await self.stage.pods(MODELS, ARM_LABEL):
                 labels = pod["metadata"]["labels"]
-                seen[labels[ARM]].add((labels["component"], pod["metadata"]["uid"]))
+                seen[labels[ARM_LABEL]].add((labels["component"], pod["metadata"]["uid"]))
             await asyncio.sleep(1)  # pods are looked at once a second
 
 

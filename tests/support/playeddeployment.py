@@ -18,7 +18,9 @@ from leeboard.contract.examinations import CompareReport, VerifyReport
 from leeboard.contract.jobs import FitDetectorReport, JobOutcome, JobReport, LogTables
 from leeboard.contract.registry import ModelVersion, RegisteredModel, ReportedRun
 from leeboard.control.clock import iso
+from leeboard.control.pods import PodsSeen
 from leeboard.control.steps import (
+    Adjust,
     Apply,
     ClaimAlias,
     Create,
@@ -26,7 +28,6 @@ from leeboard.control.steps import (
     EmitEvent,
     Outcomes,
     Plan,
-    Scale,
     Step,
     StepFailure,
     WriteRegistry,
@@ -76,12 +77,14 @@ class PlayedArm:
     ready: bool = True
     broken: bool = False
     """Whether KServe says that its model cannot be loaded."""
+    pods: PodsSeen | None = None
+    """What its pods tell while it is not ready; None: they were not asked."""
     ours: bool = True
     deleting: bool = False
 
     def seen(self) -> ArmSeen:
         spec = self.manifest["spec"]
-        part = DeploymentSeen(rolled_out=self.ready, available=self.ready)
+        part = DeploymentSeen(rolled_out=self.ready, available=self.ready, pods=self.pods)
         environment = {item["name"]: item.get("value") for item in spec["transformer"]["containers"][0]["env"]}
         return ArmSeen(
             name=self.manifest["metadata"]["name"],
@@ -335,8 +338,8 @@ class PlayedDeployment:
                 self.follow()
             case Create():
                 self._create(step.manifest)
-            case Scale():
-                self._scale(step)
+            case Adjust():
+                self._adjust(step)
             case Delete():
                 self.arms.pop(step.name, None)
                 self.jobs = [job for job in self.jobs if job["metadata"]["name"] != step.name]
@@ -348,7 +351,7 @@ class PlayedDeployment:
                 self._claim(step)
         return ""
 
-    def _scale(self, step: Scale) -> None:
+    def _adjust(self, step: Adjust) -> None:
         for part in ("predictor", "transformer"):
             size = {"minReplicas": step.min_replicas, "maxReplicas": step.max_replicas}
             self.arms[step.name].manifest["spec"][part].update(size)

@@ -42,6 +42,8 @@ class PlayedWorld:
 
     time: datetime = START
     settings: Settings = field(default_factory=lambda: Settings(collector_url="http://collector"))
+    pods: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """By label selector."""
     objects: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     reports: dict[str, ReportedRun] = field(default_factory=dict)
     tables: TableState | None = None
@@ -91,6 +93,13 @@ class PlayedWorld:
     def jobs(self) -> dict[str, dict[str, Any]]:
         return {name: raw for (kind, name), raw in self.objects.items() if kind == "RayJob"}
 
+    def hold_up(self, name: str, why: str) -> None:
+        """Let no node take the pods of a RayJob's cluster."""
+        self.objects["RayJob", name]["status"] = {"jobDeploymentStatus": "Initializing", "rayClusterName": "rc"}
+        unplaced = {"type": "PodScheduled", "status": "False", "message": why}
+        pod = {"metadata": {"name": "head"}, "status": {"phase": "Pending", "conditions": [unplaced]}}
+        self.pods["ray.io/cluster=rc"] = [pod]
+
     def end_job(self, name: str, deployment: str = "Complete", job: str = "SUCCEEDED", reason: str = "") -> None:
         self.objects["RayJob", name]["status"] = {
             "jobDeploymentStatus": deployment,
@@ -110,13 +119,16 @@ class PlayedWorld:
 
     @property
     def world(self) -> World:
-        client = SimpleNamespace(get=self._read)
+        client = SimpleNamespace(get=self._read, pods=self._pods)
         played = {"store": self, "registry": self, "collector": self, "clock": self, "settings": self.settings}
         played["client"] = client
         return World(**{part.name: played.get(part.name, SimpleNamespace()) for part in fields(World)})
 
     def now(self) -> datetime:
         return self.time
+
+    async def _pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        return self.pods.get(selector, [])
 
     def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         return self.objects.get((kind, name)) if name not in self.hidden else None

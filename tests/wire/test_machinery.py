@@ -16,7 +16,7 @@ from leeboard.control import children, kinds
 from leeboard.control.client import Client
 from leeboard.control.refusals import AlreadyExistsError, ConflictError, RefusedError
 from leeboard.control.relist import Relister
-from leeboard.control.steps import Apply, Create, Delete, EmitEvent, Look, Scale, Step
+from leeboard.control.steps import Adjust, Apply, Create, Delete, EmitEvent, Look, Step
 from leeboard.control.store import Store
 from leeboard.control.world import World
 from tests.support.bench import Bench, PlayedLoop, monitor, now, path
@@ -250,7 +250,7 @@ async def test_scales_an_arm_without_touching_its_metadata(bench: Bench) -> None
 
     def steps(subject: DriftMonitor, _world: World) -> tuple[Step, ...]:
         arm = child(subject, "InferenceService", "serving.kserve.io/v1beta1", spec, "arm")
-        return (Create(arm), Scale("arm", 2, 3))
+        return (Create(arm), Adjust("arm", 2, 3))
 
     loop = PlayedLoop(steps=steps, look=Look(0.05))
     async with bench.operator(loop):

@@ -237,6 +237,16 @@ class Check(ApiModel):
     )
 
     @property
+    def looks_inside(self) -> bool:
+        """Whether it compares the stable version's own features."""
+        return self.multivariate_test is not None and self.multivariate_test.looks_inside
+
+    @property
+    def asks_the_model(self) -> bool:
+        """Whether the stable version must be asked about the rows of the reference."""
+        return self.prediction is not None or self.looks_inside
+
+    @property
     def learned(self) -> Learned | None:
         """How it is asked to learn its bounds; none: they are stated, or left out."""
         for member in (self.univariate_test, self.univariate_distance, self.multivariate_test, self.prediction):

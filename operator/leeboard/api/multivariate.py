@@ -133,6 +133,11 @@ class MultivariateTest(ApiModel):
         return reduced.reduce if reduced is not None else None
 
     @property
+    def looks_inside(self) -> bool:
+        """Whether it compares the stable version's own features."""
+        return self.reduction is not None and self.reduction.model_features is not None
+
+    @property
     def smallest_effect(self) -> float:
         """Smallest effect that counts, stated or not."""
         if self.min_effect is not None:

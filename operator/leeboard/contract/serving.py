@@ -34,6 +34,10 @@ ENV_TRACKING_URI = "MLFLOW_TRACKING_URI"
 ENV_HOST = "LEEBOARD_HOST"
 """Address to listen on; unset: all, 0.0.0.0."""
 
+# What leeboard-fetch ends with.
+EXIT_STORE_AWAY = 75
+"""The store of models did not answer, which says nothing about the model (EX_TEMPFAIL of sysexits.h)."""
+
 # Headers.
 HEADER_REQUEST_ID = "x-request-id"
 HEADER_VERSION = "x-leeboard-version"

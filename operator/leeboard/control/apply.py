@@ -12,6 +12,7 @@ from leeboard.control.rayjobs import is_running
 from leeboard.control.ref import Ref
 from leeboard.control.refusals import AlreadyExistsError, ConflictError, RefusedError
 from leeboard.control.steps import (
+    Adjust,
     Apply,
     ClaimAlias,
     Create,
@@ -19,7 +20,6 @@ from leeboard.control.steps import (
     EmitEvent,
     KeepRuns,
     Outcomes,
-    Scale,
     Step,
     StepFailure,
     WriteRegistry,
@@ -68,8 +68,8 @@ class _Hand:
                 await self._apply(step.manifest)
             case Create():
                 await self._create(step.manifest)
-            case Scale():
-                await self._scale(step)
+            case Adjust():
+                await self._adjust(step)
             case Delete():
                 await self._world.client.delete(step.kind, self._ref.namespace, step.name, step.uid)
                 self._mark_deleted(step)
@@ -119,7 +119,7 @@ class _Hand:
             manifest["kind"], self._ref.namespace, manifest["metadata"]["name"], patch
         )
 
-    async def _scale(self, step: Scale) -> None:
+    async def _adjust(self, step: Adjust) -> None:
         size = {"minReplicas": step.min_replicas, "maxReplicas": step.max_replicas}
         patch = {"metadata": {"labels": dict(step.labels)}, "spec": {"predictor": size, "transformer": size}}
         live = self._world.store.get("InferenceService", self._ref.namespace, step.name)

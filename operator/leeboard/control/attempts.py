@@ -77,13 +77,20 @@ def standing(job: Mapping[str, Any] | None, name: str, now: datetime, *, observe
     return Standing(Stand(verdict.state.value))
 
 
-def doing(where: Standing, work: str) -> str:
-    """Say what an attempt that goes on does, when its work is said like this."""
+def doing(where: Standing, work: str, held_up: str) -> str:
+    """Say what an attempt that goes on does.
+
+    Args:
+        where: Where it is.
+        work: What it does once its pods run: `trains`.
+        held_up: What keeps them from running; empty: nothing.
+    """
     waits = {
         Stand.QUEUED: "waits in its queue",
         Stand.UNCLAIMED: "waits for KubeRay to take it up (see whether its operator runs)",
+        Stand.RUNNING: f"waits for its pods ({held_up})" if held_up else work,
     }
-    return waits.get(where.stand, work)
+    return waits[where.stand]
 
 
 def next_attempt(attempt: int, name: str, message: str, now: datetime) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Self
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ from leeboard.control.refusals import AlreadyExistsError, ConflictError, GoneErr
 from leeboard.telemetry import Telemetry
 
 _PAGE = 500
+_PODS = 20
 _LISTING_TRIES = 3
 _SECONDS = 30
 """Longest wait for an answer."""
@@ -83,6 +85,13 @@ class Client:
             if not isinstance(listing, _Expired):
                 return listing
         raise TransientError(f"the listing of {kind} expired {_LISTING_TRIES} times", "ApiServerUnavailable")
+
+    async def pods(self, namespace: str, selector: str) -> Sequence[Manifest]:
+        """Return some pods with these labels, at most 20. Raises TransientError."""
+        query = {"labelSelector": selector, "limit": str(_PODS)}
+        status, answer = await self._ask("GET", KINDS["Pod"].path(namespace), query)
+        pods: list[Manifest] = self._expect(status, answer, KINDS["Pod"])["items"]
+        return pods
 
     async def apply(self, manifest: Manifest) -> Manifest:
         """Apply under the field manager `leeboard`. Raises TransientError, ConflictError, RefusedError."""

@@ -34,6 +34,8 @@ class Kind:
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGER = "leeboard"
 """Field manager, and value of the managed-by label."""
+ARM_LABEL = "serving.kserve.io/inferenceservice"
+"""KServe's label on the Deployments and pods of an arm."""
 _OURS = f"{MANAGED_BY_LABEL}={MANAGER}"
 _KSERVE = "KServe (Standard mode), version 0.17 or newer"
 _KUBERAY = "KubeRay, version 1.6 or newer"
@@ -51,11 +53,12 @@ CHILD_KINDS = (
     Kind("ServingRuntime", "serving.kserve.io", "v1alpha1", "servingruntimes", _KSERVE, _OURS),
     Kind("HTTPRoute", "gateway.networking.k8s.io", "v1", "httproutes", _GATEWAY, _OURS),
     Kind("RayJob", "ray.io", "v1", "rayjobs", _KUBERAY, _OURS),
-    Kind("Deployment", "apps", "v1", "deployments", selector="serving.kserve.io/inferenceservice"),
+    Kind("Deployment", "apps", "v1", "deployments", selector=ARM_LABEL),
 )
 """The kinds of children, and of what their controllers make of them."""
 
 OTHER_KINDS = (
+    Kind("Pod", "", "v1", "pods"),
     Kind("Event", "events.k8s.io", "v1", "events"),
     Kind("CustomResourceDefinition", "apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False),
 )

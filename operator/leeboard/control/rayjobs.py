@@ -16,6 +16,7 @@ from leeboard.contract.serving import ENV_TRACKING_URI
 from leeboard.control import children
 from leeboard.control.clock import instant
 from leeboard.control.conditions import cut
+from leeboard.control.pods import PATIENCE
 from leeboard.settings import Settings
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -259,6 +260,15 @@ def _overdue(job: Mapping[str, Any], deployment: str, now: datetime) -> JobVerdi
 def _age(job: Mapping[str, Any], now: datetime) -> timedelta:
     created = job["metadata"].get("creationTimestamp")
     return now - instant(created) if created is not None else timedelta(0)
+
+
+def awaited_pods(job: Mapping[str, Any], now: datetime) -> str | None:
+    """Return the label selector of the pods that a job has waited for long enough to ask them; None: it need not."""
+    status = job.get("status") or {}
+    cluster = status.get("rayClusterName")
+    if status.get("jobDeploymentStatus") != "Initializing" or not cluster:
+        return None
+    return f"ray.io/cluster={cluster}" if _age(job, now) >= PATIENCE else None
 
 
 def is_running(job: Mapping[str, Any], now: datetime) -> bool:

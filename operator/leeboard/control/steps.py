@@ -44,8 +44,8 @@ class Create:
 
 
 @dataclass(frozen=True)
-class Scale:
-    """Change an arm's replicas in place, and give back labels that were taken away: nothing else of an arm changes."""
+class Adjust:
+    """Change an arm in place: its replicas, and the labels that were taken away. Nothing else of an arm changes."""
 
     name: str
     min_replicas: int
@@ -101,7 +101,7 @@ class KeepRuns:
     """Run ids and the episode that each speaks for."""
 
 
-Step = Apply | Create | Scale | Delete | EmitEvent | WriteRegistry | ClaimAlias | KeepRuns
+Step = Apply | Create | Adjust | Delete | EmitEvent | WriteRegistry | ClaimAlias | KeepRuns
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,9 @@ class KubernetesClient(Protocol):
     async def list(self, kind: str, namespace: str | None = None) -> Listing | None:
         """Return all objects of a kind, page by page; None when the API server does not know the kind."""
 
+    async def pods(self, namespace: str, selector: str) -> Sequence[Manifest]:
+        """Return some pods with these labels, at most 20."""
+
     async def apply(self, manifest: Manifest) -> Manifest:
         """Server-side apply under the field manager `leeboard`, and return what then stands."""
 

@@ -1,4 +1,4 @@
-"""Exactly what the operator may do, each with its reason; nothing of it touches a Secret or a Pod."""
+"""Exactly what the operator may do, each with its reason; none of it touches a Secret; pods are only looked at."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +49,7 @@ GRANTS = (
     ),
     Grant("ray.io", ("rayjobs",), (*READ, "create", "delete"), "jobs: made once, never edited, pruned"),
     Grant("apps", ("deployments",), ("list", "watch"), "whether an arm's pods are there: readiness alone does not say"),
+    Grant("", ("pods",), ("list",), "what keeps an arm or a job from starting: looked at only while one is late"),
     Grant("events.k8s.io", ("events",), ("create",), "what happened, told where people look for it"),
     Grant(
         "apiextensions.k8s.io",

@@ -54,9 +54,10 @@ def _follow(seen: Seen, status: DriftMonitorStatus, job: MonitorJob) -> Plan:
         return _failed(seen, status, job, window, where)
     if where.stand is Stand.UNMADE:
         return _make(seen, status, job, window)
+    doing = attempts.doing(where, "scores", seen.held_up)
     told = (
-        f"the RayJob {job.ray_job} {attempts.doing(where, 'scores')} the window {job.window_start_time} to "
-        f"{job.window_end_time}, since {job.started_time}"
+        f"the RayJob {job.ray_job} {doing} the window {job.window_start_time} to {job.window_end_time}, "
+        f"since {job.started_time}"
     )
     running = status.model_copy(update={"active_job": job.model_copy(update={"observed": True})})
     findings = (true(READY, "Scoring", told),)

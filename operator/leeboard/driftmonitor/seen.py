@@ -50,6 +50,8 @@ class Seen:
     """The monitor's RayJobs."""
     running_jobs: int = 0
     """Leeboard's RayJobs, of all objects, that have not ended."""
+    held_up: str = ""
+    """What keeps the pods of the job under way from running."""
     tables: TableState | None = None
     """Where the log lies, when a request needs it; None: nothing was logged yet."""
     report: ReportedRun | None = None

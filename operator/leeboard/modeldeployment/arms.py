@@ -4,11 +4,14 @@ KServe's own Ready is not read: it ignores the transformer, stays True while new
 scale-up although one pod serves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from leeboard.contract.serving import ENV_DETECTOR_URI
+from leeboard.contract.serving import ENV_DETECTOR_URI, EXIT_STORE_AWAY
 from leeboard.control import children
+from leeboard.control.pods import read_pods
 from leeboard.modeldeployment.seen import ArmSeen, DeploymentSeen
 
 _LOAD_FAILED = "ModelLoadFailed"
@@ -41,7 +44,7 @@ def read_arm(service: Mapping[str, Any], deployments: Mapping[str, Mapping[str, 
         predictor=_read_deployment(deployments.get(f"{name}-predictor")),
         transformer=_read_deployment(deployments.get(f"{name}-transformer")),
         trouble=_trouble(service),
-        load_failed=_failure(service).get("reason") == _LOAD_FAILED,
+        load_failed=_load_failed(_failure(service)),
         detector_uri=_environment(spec).get(ENV_DETECTOR_URI),
     )
 
@@ -54,8 +57,27 @@ def explain(arm: ArmSeen) -> str:
         if deployment is None:
             return f"KServe has not made the Deployment {arm.name}-{part} yet: see whether its controller runs"
         if not deployment.rolled_out:
-            return f"the Deployment {arm.name}-{part} is not rolled out: {deployment.message or 'its pods start'}"
+            told = deployment.pods.told if deployment.pods is not None else ""
+            return (
+                f"the Deployment {arm.name}-{part} is not rolled out: {told or deployment.message or 'its pods start'}"
+            )
     return f"KServe does not call the transformer of {arm.name} ready yet"
+
+
+def with_pods(arm: ArmSeen, pods: Sequence[Mapping[str, Any]], lost: datetime | None) -> ArmSeen:
+    """Return the arm with what its pods tell.
+
+    Args:
+        arm: The arm.
+        pods: All its pods.
+        lost: Since when nothing of it is available, while it has traffic.
+    """
+
+    def of(part: str, deployment: DeploymentSeen | None) -> DeploymentSeen | None:
+        mine = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get("component") == part]
+        return replace(deployment, pods=read_pods(mine, lost)) if deployment is not None else None
+
+    return replace(arm, predictor=of("predictor", arm.predictor), transformer=of("transformer", arm.transformer))
 
 
 def _read_deployment(raw: Mapping[str, Any] | None) -> DeploymentSeen | None:
@@ -87,6 +109,10 @@ def _failure(service: Mapping[str, Any]) -> Mapping[str, Any]:
     model = (service.get("status") or {}).get("modelStatus") or {}
     fails = model.get("transitionStatus") in {"InvalidSpec", "BlockedByFailedLoad"}
     return (model.get("lastFailureInfo") or {}) if fails else {}
+
+
+def _load_failed(failure: Mapping[str, Any]) -> bool:
+    return failure.get("reason") == _LOAD_FAILED and failure.get("exitCode") != EXIT_STORE_AWAY
 
 
 def _condition(raw: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

@@ -79,7 +79,7 @@ def decide(seen: Seen) -> Plan:
             *events,
             *upkeep.registry_steps(after, writes),
             *decision.steps,
-            *upkeep.scale_steps(after),
+            *upkeep.adjust_steps(after),
             *upkeep.delete_steps(after),
         ),
         look=upkeep.look(after, decision, writes),

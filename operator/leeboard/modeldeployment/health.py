@@ -53,7 +53,7 @@ def check_available(view: View) -> Decision | None:
     arm = view.arm(view.incoming)
     why = arms.explain(arm) if arm is not None else f"the InferenceService {view.incoming} is gone"
     message = f"nothing of it was available for 60 s: {why}"
-    return _take_out(view, Outcome.ROLLED_BACK, "Unavailable", message, reject=arm is not None)
+    return _take_out(view, Outcome.ROLLED_BACK, "Unavailable", message, reject=arm is not None and not arm.blameless)
 
 
 def check_analysis(view: View) -> Decision | None:

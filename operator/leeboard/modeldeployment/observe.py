@@ -10,10 +10,13 @@ from leeboard.api.modeldeployment import ModelDeployment
 from leeboard.contract.jobs import LogTables
 from leeboard.contract.registry import ReportedRun
 from leeboard.control import names
-from leeboard.control.kinds import KINDS
+from leeboard.control.clock import instant
+from leeboard.control.kinds import ARM_LABEL, KINDS
+from leeboard.control.late import held_up
 from leeboard.control.ownjobs import own_jobs
+from leeboard.control.pods import PATIENCE
 from leeboard.control.world import Metrics, World
-from leeboard.modeldeployment.arms import read_arm
+from leeboard.modeldeployment.arms import read_arm, with_pods
 from leeboard.modeldeployment.questions import Questions, ask, wants_log
 from leeboard.modeldeployment.route import read_route
 from leeboard.modeldeployment.seen import ArmSeen, Proof, Reading, RegistrySeen, Seen
@@ -35,6 +38,8 @@ async def observe(subject: ModelDeployment, world: World) -> Seen:
                 f"the API server does not know {kind}: install {KINDS[kind].provider}", "MissingCustomResource"
             )
     metadata = subject.metadata
+    awaited = _awaited(subject)
+    jobs = {job["metadata"]["name"]: job for job in await own_jobs(metadata, awaited, world)}
     runtime = names.runtime(__version__)
     route = world.store.get("HTTPRoute", metadata.namespace, names.route(metadata.name))
     seen = Seen(
@@ -43,10 +48,11 @@ async def observe(subject: ModelDeployment, world: World) -> Seen:
         settings=world.settings,
         leeboard_version=__version__,
         registry=await _look_at_registry(subject.spec.model.name, world),
-        arms=_look_at_arms(subject, world),
+        arms=await _look_at_arms(subject, world),
         route=read_route(route, metadata.uid) if route is not None else None,
         runtime_exists=world.store.get("ServingRuntime", metadata.namespace, runtime) is not None,
-        jobs=await own_jobs(metadata, _awaited(subject), world),
+        jobs=tuple(jobs.values()),
+        held_up={name: told for name in awaited if (told := await held_up(jobs.get(name), world))},
     )
     if wants_log(seen):
         seen = await _with_log(seen, world)
@@ -66,7 +72,7 @@ async def _look_at_registry(name: str, world: World) -> RegistrySeen:
         return RegistrySeen(problem=str(error), reason=error.reason)
 
 
-def _look_at_arms(subject: ModelDeployment, world: World) -> dict[str, ArmSeen]:
+async def _look_at_arms(subject: ModelDeployment, world: World) -> dict[str, ArmSeen]:
     metadata, status = subject.metadata, subject.status
     found = {service["metadata"]["name"]: service for service in world.store.owned(metadata.uid, "InferenceService")}
     # A namesake that belongs to an older object is in the way, and owned() does not show it.
@@ -74,12 +80,21 @@ def _look_at_arms(subject: ModelDeployment, world: World) -> dict[str, ArmSeen]:
         namesake = world.store.get("InferenceService", metadata.namespace, entry.arm) if entry else None
         if namesake is not None:
             found.setdefault(namesake["metadata"]["name"], namesake)
-    return {name: _look_at_arm(service, metadata.uid, world) for name, service in sorted(found.items())}
+    return {name: await _look_at_arm(service, subject, world) for name, service in sorted(found.items())}
 
 
-def _look_at_arm(service: Mapping[str, Any], owner_uid: str, world: World) -> ArmSeen:
-    deployments = world.store.owned(service["metadata"]["uid"], "Deployment")
-    return read_arm(service, {raw["metadata"]["name"]: raw for raw in deployments}, owner_uid)
+async def _look_at_arm(service: Mapping[str, Any], subject: ModelDeployment, world: World) -> ArmSeen:
+    metadata, rollout = service["metadata"], subject.status.rollout
+    deployments = world.store.owned(metadata["uid"], "Deployment")
+    arm = read_arm(service, {raw["metadata"]["name"]: raw for raw in deployments}, subject.metadata.uid)
+    if not arm.usable or arm.rolled_out or world.clock.now() - instant(metadata["creationTimestamp"]) < PATIENCE:
+        return arm
+    try:
+        pods = await world.client.pods(metadata["namespace"], f"{ARM_LABEL}={arm.name}")
+    except TransientError:  # they only tell more
+        return arm
+    lost = rollout.unavailable_since_time if rollout is not None else None
+    return with_pods(arm, pods, instant(lost) if lost is not None else None)
 
 
 async def _with_log(seen: Seen, world: World) -> Seen:

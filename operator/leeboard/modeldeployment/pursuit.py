@@ -73,7 +73,7 @@ def pursue(seen: Seen, errand: Errand, job: JobUnderWay | None) -> Pursuit:
         return Pursuit(job, f"the RayJob {job.ray_job} is made{why}", (made,), _LOOK)
     if found.stand is attempts.Stand.FAILED:
         return _failed(seen, errand, job, found)
-    doing = attempts.doing(found, errand.doing)
+    doing = attempts.doing(found, errand.doing, seen.held_up.get(job.ray_job, ""))
     return Pursuit(job, f"the RayJob {job.ray_job} {doing}{why}", look=_LOOK)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from leeboard.api.modeldeployment import ModelDeployment
 from leeboard.contract.jobs import LogTables
 from leeboard.contract.registry import RegisteredModel, ReportedRun
+from leeboard.control.pods import PodsSeen
 from leeboard.settings import Settings
 
 
@@ -21,6 +22,8 @@ class DeploymentSeen:
     """At least one pod answers."""
     message: str = ""
     """Why it is not available, where the controller says so."""
+    pods: PodsSeen | None = None
+    """What its pods tell; None: they were not asked."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,12 @@ class ArmSeen:
             and self.transformer_ready
             and all(part is not None and part.rolled_out for part in (self.predictor, self.transformer))
         )
+
+    @property
+    def blameless(self) -> bool:
+        """Whether its pods say that the cluster explains why nothing answers: none crashed, none runs unready."""
+        asked = [part.pods for part in (self.predictor, self.transformer) if part is not None and part.pods is not None]
+        return bool(asked) and not any(pods.at_fault for pods in asked)
 
     @property
     def available(self) -> bool:
@@ -148,6 +157,8 @@ class Seen:
     """Whether Leeboard's ServingRuntime of this version exists in the namespace."""
     jobs: tuple[Mapping[str, Any], ...] = ()
     """RayJobs of this object."""
+    held_up: Mapping[str, str] = field(default_factory=dict)
+    """By RayJob under way: what keeps its pods from running."""
     uris: Mapping[str, str] = field(default_factory=dict)
     """By version: where its files are fetched from."""
     reports: Mapping[str, ReportedRun] = field(default_factory=dict)

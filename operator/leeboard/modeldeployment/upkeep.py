@@ -7,7 +7,7 @@ from leeboard.api.base import seconds
 from leeboard.api.modeldeployment import CandidateStatus, ModelDeploymentStatus, RegistryWrite, Retiring, StableStatus
 from leeboard.control import attempts, children
 from leeboard.control.clock import instant, iso
-from leeboard.control.steps import Apply, Delete, Look, Scale, Step, WriteRegistry
+from leeboard.control.steps import Adjust, Apply, Delete, Look, Step, WriteRegistry
 from leeboard.modeldeployment import manifests, route, versions
 from leeboard.modeldeployment.health import UNAVAILABLE
 from leeboard.modeldeployment.transitions import AT_ONCE, DRAIN
@@ -59,8 +59,8 @@ def registry_steps(after: View, writes: tuple[RegistryWrite, ...]) -> tuple[Step
     return (WriteRegistry(after.subject.spec.model.name, writes),) if writes else ()
 
 
-def scale_steps(after: View) -> tuple[Step, ...]:
-    """Return the changes of size, in place, and the labels that somebody took away."""
+def adjust_steps(after: View) -> tuple[Step, ...]:
+    """Return what of the arms changes in place: their size, and labels that somebody took away."""
     wanted = manifests.replica_range(after.subject)
     steps = []
     for entry in _kept(after.status):
@@ -69,7 +69,7 @@ def scale_steps(after: View) -> tuple[Step, ...]:
         if arm is not None and (
             (arm.min_replicas, arm.max_replicas) != wanted or not labels.items() <= arm.labels.items()
         ):
-            steps.append(Scale(arm.name, *wanted, labels))
+            steps.append(Adjust(arm.name, *wanted, labels))
     return tuple(steps)
 
 

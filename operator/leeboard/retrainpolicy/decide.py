@@ -104,7 +104,8 @@ def _follow_job(seen: Seen, status: RetrainPolicyStatus, run: ActiveRun) -> Plan
         return _failed(seen, status, run, where)
     if where.stand is Stand.UNMADE:
         return _make(seen, status, run)
-    told = f"the RayJob {run.ray_job} {attempts.doing(where, 'trains')} since {run.started_time}: {_why(run)}"
+    doing = attempts.doing(where, "trains", seen.held_up)
+    told = f"the RayJob {run.ray_job} {doing} since {run.started_time}: {_why(run)}"
     running = status.model_copy(update={"active_run": run.model_copy(update={"observed": True})})
     reason = "NotTakenUp" if where.stand is Stand.UNCLAIMED else "Training"
     return _plan(seen, running, waiting(reason, told), attempts.LOOK_WHILE_RUNNING)

@@ -9,6 +9,7 @@ from leeboard.api.shared import ObjectMeta
 from leeboard.contract.jobs import experiment_name
 from leeboard.control.attempts import Stand, standing
 from leeboard.control.children import is_being_deleted
+from leeboard.control.late import held_up
 from leeboard.control.ownjobs import own_jobs
 from leeboard.control.rayjobs import is_running
 from leeboard.control.reading import read
@@ -97,6 +98,7 @@ async def _with_report(seen: Seen, world: World) -> Seen:
     run = seen.policy.status.active_run
     if run is None:
         return seen
+    seen = replace(seen, held_up=await held_up(seen.job(run.ray_job), world))
     where = standing(seen.job(run.ray_job), run.ray_job, seen.now, observed=run.observed)
     if where.stand not in {Stand.FAILED, Stand.UNMADE}:
         return seen

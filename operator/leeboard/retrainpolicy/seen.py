@@ -35,6 +35,8 @@ class Seen:
     """The policy's RayJobs."""
     running_jobs: int = 0
     """Leeboard's RayJobs, of all objects, that have not ended."""
+    held_up: str = ""
+    """What keeps the pods of the job under way from running."""
     tables: TableState | None = None
     """The log, when it is needed; None: nothing was logged yet, or the collector is away."""
     collector_away: str = ""

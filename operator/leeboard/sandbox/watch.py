@@ -94,13 +94,14 @@ class Watch:
 
     async def suspend(self, resource: Resource, *, suspend: bool) -> None:
         """Suspend or resume an object, as a person does."""
-        await self._merge(resource, {"spec": {"suspend": suspend}})
+        await self.merge(resource, {"spec": {"suspend": suspend}})
 
     async def annotate(self, resource: Resource, name: str, value: str) -> None:
         """Set an annotation, as a person does, or a command of `leeboard`."""
-        await self._merge(resource, {"metadata": {"annotations": {name: value}}})
+        await self.merge(resource, {"metadata": {"annotations": {name: value}}})
 
-    async def _merge(self, resource: Resource, patch: Document) -> None:
+    async def merge(self, resource: Resource, patch: Document) -> None:
+        """Merge a patch into the object, as a person does."""
         headers = {"content-type": "application/merge-patch+json"}
         path = resource.path(self._namespace, self._name)
         (await self._stage.client.patch(path, content=json.dumps(patch), headers=headers)).raise_for_status()

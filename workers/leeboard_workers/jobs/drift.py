@@ -123,7 +123,7 @@ def _together(features: list[str], checks: Sequence[Check], sides: Sides) -> Tog
         then.in_time([name for name in features if name in then.features.names]),
         now.in_time([name for name in features if name in now.features.names]),
     )
-    if not any(test.reduction is not None and test.reduction.model_features for test in joint):
+    if not any(test.looks_inside for test in joint):
         return whole
     try:
         own, times = sides.features_then()

@@ -59,7 +59,7 @@ def lessons_of(
         None if weights is None else dict(weights),
         _length(request),
         rows,
-        request.version if any(_asks_the_model(check) for check in learning) else "",
+        request.version if any(check.asks_the_model for check in learning) else "",
         request.seed,
     )
     return learned_once(desk.run.client, request.experiment, identity, learned)
@@ -69,26 +69,19 @@ def _past(names: Sequence[str], rows: int, sides: Sides, learning: Sequence[Chec
     features = sides.reference.features.select(names)
     order, cuts = _cut(sides.reference_times, features.rows, rows, sides.request)
     past = Past(features, cuts, rows, order)
-    if not any(_asks_the_model(check) for check in learning):
+    if not any(check.asks_the_model for check in learning):
         return past
     said = sides.answers_then
     answer_order, answer_cuts = _cut(sides.answer_times, len(said), rows, sides.request)
     said = said if answer_order is None else said.take(answer_order)
     past = replace(past, answers=said, answer_cuts=answer_cuts)
-    if not any(check.multivariate_test for check in learning if _asks_the_model(check)):
+    if not any(check.looks_inside for check in learning):
         return past
     try:
         own, _ = sides.features_then()
     except ModelError as error:
         return replace(past, no_features=str(error))
     return replace(past, features=own if answer_order is None else own.take(answer_order))
-
-
-def _asks_the_model(check: Check) -> bool:
-    if check.prediction is not None:
-        return True
-    reduction = check.multivariate_test.reduction if check.multivariate_test is not None else None
-    return reduction is not None and reduction.model_features is not None
 
 
 def _cut(

@@ -19,6 +19,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from leeboard.contract.serving import EXIT_STORE_AWAY
+
 SCHEMES = ("mlflow-artifacts:/", "models:/", "runs:/")
 ENV_ALLOWED = "LEEBOARD_FETCH_ALLOW"
 """Prefixes of URIs that may be fetched, separated by commas; unset: every URI of the three schemes."""
@@ -198,8 +200,21 @@ def _read_sums(path: Path) -> dict[str, str]:
     return sums
 
 
+def _is_away(error: BaseException | None) -> bool:
+    """Say whether a store that did not answer lies at the bottom of an error."""
+    import requests  # noqa: PLC0415 (MLflow has it anyway)
+
+    while error is not None:
+        if isinstance(error, requests.ConnectionError | requests.Timeout | ConnectionError | TimeoutError):
+            return True
+        if isinstance(error, requests.HTTPError) and error.response is not None:
+            return error.response.status_code >= requests.codes.server_error
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def main() -> None:
-    """Fetch and leave; any failure is one sentence and status 1."""
+    """Fetch and leave; any failure is one sentence and status 1, or EXIT_STORE_AWAY when the store did not answer."""
     parser = argparse.ArgumentParser(prog="leeboard-fetch", description="Fetch a model from MLflow.")
     parser.add_argument("uri")
     parser.add_argument("destination", type=Path)
@@ -209,7 +224,8 @@ def main() -> None:
         check_allowed(options.uri, os.environ.get(ENV_ALLOWED))
         fetched = fetch(options.uri, options.destination, int(os.environ.get(ENV_MAX_BYTES) or _MAX_BYTES))
     except Exception as error:  # noqa: BLE001 (MLflow wraps the errors of whatever store stands behind it)
-        sys.exit(f"cannot fetch {options.uri}: {str(error)[:500]}")
+        print(f"cannot fetch {options.uri}: {str(error)[:500]}", file=sys.stderr)  # noqa: T201 (the container's log)
+        sys.exit(EXIT_STORE_AWAY if _is_away(error) else 1)
     print(f"{options.uri}: {len(fetched)} files fetched to {options.destination}")  # noqa: T201 (the container's log)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from leeboard.control.kinds import ARM_LABEL
 from leeboard.sandbox.gateway import Endpoints
 from leeboard.sandbox.processes import Supervisor
 from leeboard.sandbox.standins.arms import Arm, Component
@@ -106,7 +107,7 @@ class InferenceServices:
             labels = (metadata.get("labels") or {}) | {
                 "app": f"isvc.{name}",
                 "component": component,
-                "serving.kserve.io/inferenceservice": metadata["name"],
+                ARM_LABEL: metadata["name"],
             }
             manifest = {
                 "apiVersion": "apps/v1",

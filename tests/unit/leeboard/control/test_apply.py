@@ -10,7 +10,7 @@ from leeboard.api.shared import ObjectMeta
 from leeboard.control import children
 from leeboard.control.apply import apply, contains
 from leeboard.control.refusals import RefusedError
-from leeboard.control.steps import Apply, ClaimAlias, Create, Delete, EmitEvent, Scale, WriteRegistry
+from leeboard.control.steps import Adjust, Apply, ClaimAlias, Create, Delete, EmitEvent, WriteRegistry
 from leeboard.settings import Settings
 from tests.support.memory import Memory
 
@@ -41,7 +41,7 @@ async def test_takes_the_steps_in_order():
 
 async def test_the_same_steps_again_make_no_call():
     memory = Memory()
-    steps = (Create(child("InferenceService", "arm")), Apply(child("HTTPRoute")), Scale("arm", 1, 2))
+    steps = (Create(child("InferenceService", "arm")), Apply(child("HTTPRoute")), Adjust("arm", 1, 2))
     await apply(steps, SUBJECT, memory.world)
     memory.client.calls.clear()
     assert (await apply(steps, SUBJECT, memory.world)).ok

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from leeboard.control.attempts import KEPT_JOBS, Stand, next_attempt, standing, surplus
+from leeboard.control.attempts import KEPT_JOBS, Stand, doing, next_attempt, standing, surplus
 from leeboard.control.clock import iso
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -40,6 +40,19 @@ def test_an_attempt_stands_where_its_job_says(
     found = standing(raw, "j", NOW, observed=observed)
     assert (found.stand, found.retryable) == (stand, retryable), sentence
     assert bool(found.message) is (stand is Stand.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "held_up", "does"),
+    [
+        ("Suspended", "", "waits in its queue"),
+        ("Initializing", "no node takes its pod", "waits for its pods (no node takes its pod)"),
+        ("Running", "", "trains"),
+    ],
+)
+def test_what_a_job_under_way_does(deployment: str, held_up: str, does: str) -> None:
+    where = standing(job(deployment=deployment), "j", NOW, observed=True)
+    assert doing(where, "trains", held_up) == does
 
 
 def test_attempts_come_later_and_later_but_never_more_than_ten_minutes_apart() -> None:

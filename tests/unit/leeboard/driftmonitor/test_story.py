@@ -177,6 +177,19 @@ async def test_a_job_that_lost_its_labels_is_not_taken_for_lost(world: PlayedWor
     assert ready(world)[:2] == ("True", "Scoring")
 
 
+async def test_a_job_whose_pods_find_no_node_says_so(world: PlayedWorld) -> None:
+    world.pass_time(minutes=30)
+    await one(world)
+    [name] = world.jobs
+    world.hold_up(name, "1 Insufficient nvidia.com/gpu")
+    await one(world)
+    assert f"the RayJob {name} scores" in ready(world)[2], "pods may take a moment"
+    world.pass_time(seconds=5)
+    await one(world)
+    why = "no node takes its pod: 1 Insufficient nvidia.com/gpu"
+    assert ready(world)[2].startswith(f"the RayJob {name} waits for its pods ({why}) the window ")
+
+
 async def test_an_attempt_that_failed_is_told_and_the_next_one_timed(world: PlayedWorld) -> None:
     world.pass_time(minutes=30)
     await one(world)

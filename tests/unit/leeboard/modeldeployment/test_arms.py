@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leeboard.modeldeployment.arms import explain, read_arm
+from leeboard.modeldeployment.arms import explain, read_arm, with_pods
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "kserve"
 
@@ -64,3 +64,25 @@ def test_reads_range_version_and_name():
     seen = arm("arm-ready")
 
     assert (seen.name, seen.version, seen.min_replicas, seen.max_replicas) == ("electricity-v7-a1b2c3", "7", 1, 3)
+
+
+NO_NODE = {
+    "metadata": {"name": "p", "creationTimestamp": "2026-01-05T12:00:00Z", "labels": {"component": "predictor"}},
+    "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "message": "no room"}]},
+}
+
+
+def test_says_what_its_pods_tell():
+    seen = with_pods(arm("predictor-rolling"), [NO_NODE], None)
+
+    assert explain(seen).endswith("-predictor is not rolled out: no node takes its pod: no room")
+    assert seen.blameless
+
+
+def test_a_model_that_cannot_be_loaded_speaks_against_the_version_unless_its_store_was_away():
+    found = yaml.safe_load((GOLDEN / "storage-initializer-fails.yaml").read_text())
+    service = found.pop("service")
+    assert read_arm(service, found, "").load_failed
+    service["status"]["modelStatus"]["lastFailureInfo"]["exitCode"] = 75
+
+    assert not read_arm(service, found, "").load_failed

@@ -6,6 +6,7 @@ import pytest
 
 from leeboard.contract.jobs import JobOutcome
 from leeboard.control.clock import instant
+from leeboard.control.pods import PodsSeen
 from tests.support.playeddeployment import REJECTED, PlayedDeployment
 
 
@@ -210,6 +211,19 @@ def test_an_arm_that_somebody_deleted_says_nothing_about_its_version(played: Pla
 
     assert played.split() == {"1": 100}
     assert (played.known.last_rollout.reason, played.known.last_rollout.rejected) == ("Unavailable", False)
+
+
+@pytest.mark.parametrize(("at_fault", "rejected"), [(False, False), (True, True)])
+def test_a_version_whose_node_was_drained_is_tried_again(played: PlayedDeployment, *, at_fault: bool, rejected: bool):
+    challenge(played)
+    arm = played.arm_of("2")
+    arm.ready, arm.pods = False, PodsSeen("no node takes its pod: 1 node is cordoned", at_fault=at_fault)
+    played.run(70)
+
+    assert played.split() == {"1": 100}
+    last = played.known.last_rollout
+    assert (last.reason, last.rejected) == ("Unavailable", rejected)
+    assert "no node takes its pod" in last.message
 
 
 @pytest.mark.parametrize("report", [True, False])

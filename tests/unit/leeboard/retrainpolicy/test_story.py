@@ -178,6 +178,16 @@ async def test_a_job_that_lost_its_labels_is_not_taken_for_lost(world: PlayedWor
     assert ready(world) == ("False", "Retrying")
 
 
+async def test_a_job_whose_pods_find_no_node_says_so(world: PlayedWorld) -> None:
+    ask(world, "now")
+    name = await started(world)
+    world.hold_up(name, "1 Insufficient nvidia.com/gpu")
+    world.pass_time(seconds=5)
+    await one(world)
+    why = "no node takes its pod: 1 Insufficient nvidia.com/gpu"
+    assert told(world).startswith(f"the RayJob {name} waits for its pods ({why}) since ")
+
+
 async def test_an_attempt_that_failed_is_told_and_the_next_one_timed(world: PlayedWorld) -> None:
     drift(world, "e1")
     name = await started(world)
