@@ -72,19 +72,6 @@ class PlayedCluster:
         await self.bench.patch(where, {"status": {"conditions": [condition]}})
         self._played[metadata["uid"]] = works
 
-    async def cannot_pull(self, version: str, image: str, why: str) -> None:
-        """Give the arm of a version a pod of its predictor, whose image cannot be pulled."""
-        [arm] = [found for found in await self.arms() if found["metadata"]["labels"]["leeboard.dev/version"] == version]
-        labels = {ARM_LABEL: arm["metadata"]["name"], "component": "predictor"}
-        where = f"/api/v1/namespaces/{self.bench.namespace}/pods"
-        container = {"name": "kserve-container", "image": image}
-        pod = {"metadata": {"name": f"predictor-{version}", "labels": labels}, "spec": {"containers": [container]}}
-        (await self.bench.person.post(where, json=pod)).raise_for_status()
-        seen = container | {"imageID": "", "ready": False, "restartCount": 0}
-        waiting = {"waiting": {"reason": "ErrImagePull", "message": why}}
-        status = {"phase": "Pending", "containerStatuses": [seen | {"state": waiting}]}
-        await self.bench.patch(f"{where}/predictor-{version}/status", {"status": status})
-
     async def _take_up(self, route: dict[str, Any]) -> None:
         metadata = route["metadata"]
         if self._played.get(metadata["uid"]) == metadata["generation"]:

@@ -46,22 +46,6 @@ async def test_a_canary_that_nobody_asks_is_held_goes_at_the_deadline_and_is_tri
     assert (await scene.status())["setbacks"] == []
 
 
-async def test_an_image_that_cannot_be_pulled_is_told_in_the_status(scene: Scene) -> None:
-    scene.register("champion")
-    scene.cluster.broken.add("1")
-    await scene.make(rollout=QUICK)
-    async with scene.operator:
-        await scene.says("StableNotProven")
-        await scene.cluster.cannot_pull("1", "none", "not found")
-
-        async def told() -> bool:
-            return "the image none cannot be pulled: not found" in (await scene.condition())["message"]
-
-        await scene.bench.until(told, "the sentence of the pod")
-        scene.cluster.broken.clear()
-        await scene.settles("1")
-
-
 async def test_a_manifest_that_changes_at_each_stage_ends_as_the_last_one_says(scene: Scene) -> None:
     scene.register("champion")
     await scene.make()

@@ -15,7 +15,6 @@ from leeboard.api.shared import JobTemplate, RayClusterShape
 from leeboard.control import children
 from leeboard.control.rayjobs import ray_job
 from leeboard.modeldeployment import manifests
-from leeboard.sandbox.controlplane import ControlPlane
 from leeboard.settings import Settings
 from tests.support.bench import Bench
 from tests.support.helm import CHART, HelmError, Render, Values, run
@@ -112,25 +111,6 @@ def test_the_chart_and_the_package_have_one_version():
 def test_wrong_values_are_refused_by_name(values: Values, says: str, render: Render):
     with pytest.raises(HelmError, match=says):
         render(values)
-
-
-async def test_an_install_that_would_fetch_from_another_mlflow_is_refused(
-    bench: Bench, control_plane: ControlPlane, helm: Path, render: Render, tmp_path: Path
-):
-    kept = next(
-        manifest
-        for manifest in render({"mlflow": {"trackingUri": "http://then:5000"}})
-        if manifest["kind"] == "ClusterStorageContainer"
-    )
-    (await bench.person.post(address(kept), json=kept)).raise_for_status()
-    kubeconfig = str(control_plane.kubeconfig("installer", ["system:masters"]))
-    words = ("install", "leeboard", str(CHART), "--dry-run=server", "--kubeconfig", kubeconfig)
-    try:
-        assert run(helm, tmp_path, {"mlflow": {"trackingUri": "http://then:5000"}}, *words)
-        with pytest.raises(HelmError, match="fetches from http://then:5000, and an install cannot change it"):
-            run(helm, tmp_path, {"mlflow": {"trackingUri": "http://now:5000"}}, *words)
-    finally:
-        (await bench.person.delete(f"{address(kept)}/leeboard-fetch")).raise_for_status()
 
 
 def test_the_chart_is_clean(helm: Path, tmp_path: Path):
