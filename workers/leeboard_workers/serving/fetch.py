@@ -15,6 +15,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -208,7 +209,7 @@ def _is_away(error: BaseException | None) -> bool:
         if isinstance(error, requests.ConnectionError | requests.Timeout | ConnectionError | TimeoutError):
             return True
         if isinstance(error, requests.HTTPError) and error.response is not None:
-            return error.response.status_code >= requests.codes.server_error
+            return error.response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         error = error.__cause__ or error.__context__
     return False
 
