@@ -60,7 +60,7 @@ def _follow(seen: Seen, status: DriftMonitorStatus, job: MonitorJob) -> Plan:
         f"since {job.started_time}"
     )
     running = status.model_copy(update={"active_job": job.model_copy(update={"observed": True})})
-    findings = (true(READY, "Scoring", told),)
+    findings: Findings = (true(READY, "Scoring", told),)
     if where.stand is Stand.UNCLAIMED:
         findings = waiting("NotTakenUp", told)
     return _plan(seen, running, findings, attempts.LOOK_WHILE_RUNNING)
