@@ -31,7 +31,7 @@ def collector(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_does_what_its_document_says(collector: Served, path: str, method: str) -> None:
     schema = schemathesis.openapi.from_url(f"{collector.url}/openapi.json")
 
-    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(case=schema[path][method.upper()].as_strategy())
     def search(case: Any) -> None:
         # No schema says that all lists of a batch are equally long, so what fits the schema may still be refused.

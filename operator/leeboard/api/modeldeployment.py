@@ -137,7 +137,7 @@ class FrozenStable(ApiModel):
     name: ElementName
     """Name of the metric."""
     value: float
-    """The stable version's value."""
+    """The stable version's value; of an errorRate the share of requests that it refuses, at most."""
 
 
 class JobUnderWay(ApiModel):

@@ -77,9 +77,9 @@ def namespace_or_default(namespace: str | None) -> str:
     Raises:
         CommandError: no namespace can have that name.
     """
-    if namespace and not re.fullmatch(DNS_LABEL_PATTERN, namespace):
-        raise CommandError(f"{namespace!r} is no name of a namespace")
     if namespace:
+        if not re.fullmatch(DNS_LABEL_PATTERN, namespace):
+            raise CommandError(f"{namespace!r} is no name of a namespace")
         return namespace
     for path in os.environ.get("KUBECONFIG", str(Path.home() / ".kube" / "config")).split(os.pathsep):
         if path and Path(path).is_file():

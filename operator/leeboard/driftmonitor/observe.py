@@ -31,8 +31,8 @@ async def observe(monitor: DriftMonitor, world: World) -> Seen:
         jobs=await own_jobs(meta, [active.ray_job] if active is not None and active.observed else [], world),
         running_jobs=sum(is_running(job, now) for job in world.store.list("RayJob")),
     )
-    if monitor.status.active_job is not None:
-        seen = replace(seen, held_up=await held_up(seen.job(monitor.status.active_job.ray_job), world))
+    if active is not None:
+        seen = replace(seen, held_up=await held_up(seen.job(active.ray_job), world))
     window = _window_to_ask_for(seen)
     if window is not None or (obstacle(seen) is None and labels.ripe(seen)):
         seen = replace(seen, tables=await world.collector.table_state(meta.namespace, name))

@@ -12,7 +12,7 @@ from leeboard.contract.registry import ReportedRun
 from leeboard.control import names
 from leeboard.control.clock import instant
 from leeboard.control.kinds import ARM_LABEL, KINDS
-from leeboard.control.late import held_up
+from leeboard.control.late import held_up, late_pods
 from leeboard.control.ownjobs import own_jobs
 from leeboard.control.pods import PATIENCE
 from leeboard.control.world import Metrics, World
@@ -89,12 +89,9 @@ async def _look_at_arm(service: Mapping[str, Any], subject: ModelDeployment, wor
     arm = read_arm(service, {raw["metadata"]["name"]: raw for raw in deployments}, subject.metadata.uid)
     if not arm.usable or arm.rolled_out or world.clock.now() - instant(metadata["creationTimestamp"]) < PATIENCE:
         return arm
-    try:
-        pods = await world.client.pods(metadata["namespace"], f"{ARM_LABEL}={arm.name}")
-    except TransientError:  # they only tell more
-        return arm
+    pods = await late_pods(metadata["namespace"], f"{ARM_LABEL}={arm.name}", world)
     lost = rollout.unavailable_since_time if rollout is not None else None
-    return with_pods(arm, pods, instant(lost) if lost is not None else None)
+    return with_pods(arm, pods, instant(lost) if lost is not None else None) if pods is not None else arm
 
 
 async def _with_log(seen: Seen, world: World) -> Seen:

@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leeboard.cli.cluster import namespace_or_default
@@ -18,7 +18,6 @@ DOCUMENTS = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(DOCUMENTS)
 def test_no_text_of_a_document_is_obeyed(document: object):
     shown = json.dumps(printable(document), ensure_ascii=False)

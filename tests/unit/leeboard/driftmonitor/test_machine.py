@@ -222,6 +222,4 @@ def _said(name: str, outcome: str) -> CheckReport:
 
 
 TestMonitors = Monitors.TestCase
-TestMonitors.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestMonitors.settings = settings(max_examples=40, stateful_step_count=30, suppress_health_check=list(HealthCheck))

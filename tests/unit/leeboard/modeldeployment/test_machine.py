@@ -284,7 +284,5 @@ class Events(RuleBasedStateMachine):
             assert not played.known.pending_registry_writes
 
 
-Events.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+Events.TestCase.settings = settings(max_examples=40, stateful_step_count=30, suppress_health_check=list(HealthCheck))
 TestWhateverHappens = Events.TestCase

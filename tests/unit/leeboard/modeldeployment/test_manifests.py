@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from leeboard.api.errors import SpecError
@@ -90,7 +90,6 @@ def test_private_columns_are_told_and_their_key_stays_in_its_secret():
 COLUMN = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20) | st.text("$()A", min_size=1, max_size=8)
 
 
-@settings(deadline=None)
 @given(st.lists(COLUMN, unique=True, min_size=1, max_size=3))
 @example(["$(LEEBOARD_ARM)", "a$$b", "$$(LEEBOARD_ARM)", "$"])
 def test_a_private_column_of_any_name_reaches_the_transformer_as_it_is(names: list[str]):

@@ -289,6 +289,4 @@ class Policies(RuleBasedStateMachine):
 
 
 TestPolicies = Policies.TestCase
-TestPolicies.settings = settings(
-    max_examples=50, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestPolicies.settings = settings(max_examples=50, stateful_step_count=30, suppress_health_check=list(HealthCheck))

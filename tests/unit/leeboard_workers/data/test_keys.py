@@ -44,7 +44,7 @@ def test_different_keys_have_different_hashes_that_fill_the_range():
     assert abs(counts - 6_250).max() < 5 * np.sqrt(6_250)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 30), max_size=120), st.integers(1, 20), st.integers(1, 50))
 def test_order_and_pieces_do_not_matter(keys: Any, size: int, step: int):
     hashes = hashes_of_places(0, 31, 0)[keys] if keys else np.empty(0, np.uint64)

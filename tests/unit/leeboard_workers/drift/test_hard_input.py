@@ -95,7 +95,7 @@ def test_the_asymptotic_p_value_is_scipys(rows: int, z: float):
 FLOATS = st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=60)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(FLOATS, FLOATS)
 def test_order_scale_and_sides_do_not_matter(one: Any, other: Any):
     then, now = numeric_values(pa.array(one)), numeric_values(pa.array(other))
@@ -113,7 +113,7 @@ def test_order_scale_and_sides_do_not_matter(one: Any, other: Any):
         assert scaled == pytest.approx(distance, rel=1e-6, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(FLOATS, st.integers(0, 60))
 def test_parts_that_are_merged_are_the_whole(values: Any, cut: int):
     column = pa.array([*values, None, float("nan"), float("inf")])
@@ -122,7 +122,7 @@ def test_parts_that_are_merged_are_the_whole(values: Any, cut: int):
     assert (merged.missing, merged.nulls, merged.above) == (whole.missing, whole.nulls, whole.above)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 500), min_size=1),
     st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 500), min_size=1),

@@ -14,7 +14,7 @@ from leeboard_workers.drift.values import numeric_values
 TEXT = st.lists(st.one_of(st.none(), st.sampled_from(["a", "b", "c", "", "ä"])), max_size=40)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(TEXT, st.integers(0, 40))
 def test_pieces_make_the_whole(values: Any, cut: int):
     column = pa.array(values, pa.string())

@@ -53,7 +53,7 @@ def reference(name: str, rows: Outcomes, weights: np.ndarray) -> float:
 @pytest.mark.parametrize(
     "name", ["accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "log_loss", "brier"]
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1000), weighted=st.booleans())
 def test_metrics_of_classes_are_scikit_learns(name: str, classes: int, seed: int, *, weighted: bool):
     rows = classified(60, classes, seed)
@@ -62,7 +62,7 @@ def test_metrics_of_classes_are_scikit_learns(name: str, classes: int, seed: int
 
 
 @pytest.mark.parametrize("name", ["mae", "rmse", "r2", "mape", "quantile_loss"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1000))
 def test_metrics_of_numbers_are_scikit_learns(name: str, seed: int):
     draw = np.random.default_rng(seed)

@@ -42,7 +42,7 @@ def test_sorts_in_ascending_order(values: Any, sort: Any):
     assert np.array_equal(values, kept)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(FLOATS, max_size=80))
 def test_sorts_the_finite_and_counts_the_others(values: Any):
     data = np.array(values, dtype=float)
@@ -112,7 +112,7 @@ def test_functions_that_keep_their_distance_are_merged_to_the_end():
     assert gap(one, other).largest == pytest.approx(farthest(one, other), abs=1e-15)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 30), max_size=60), st.data())
 def test_what_remains_is_what_was_not_taken(values: list[int], data: st.DataObject):
     places = data.draw(st.sets(st.sampled_from(range(len(values))))) if values else set()
@@ -130,7 +130,7 @@ def test_the_compiled_merge_is_the_python_that_stands_there():
             assert merging._area.py_func(one, other) == pytest.approx(merging._area(one, other), rel=1e-12)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(FINITE, min_size=1, max_size=40), st.lists(FINITE, min_size=1, max_size=40))
 def test_the_gap_has_the_properties_of_a_distance_of_distributions(one: Any, other: Any):
     then, now = np.sort(np.array(one, float)), np.sort(np.array(other, float))

@@ -211,7 +211,7 @@ def test_every_row_falls_into_exactly_one_bin():
     assert counts[0] == 2
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True, width=64)), max_size=60),
     st.lists(st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True, width=64)), max_size=60),
@@ -225,7 +225,7 @@ def test_any_numbers_have_a_defined_result(then: Any, now: Any, method: Any):
     assert measured is None or (np.isfinite(measured.value) and measured.value >= -1e-12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.one_of(st.none(), st.sampled_from(["a", "b", "c", ""])), max_size=40),
     st.lists(st.one_of(st.none(), st.sampled_from(["a", "c", "d"])), max_size=40),
@@ -239,7 +239,7 @@ def test_any_levels_have_a_defined_result(then: Any, now: Any, method: Any):
     assert measured is None or np.isfinite(measured.value)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=50), st.sampled_from(NumericDistance))
 def test_a_sample_is_not_apart_from_itself(values: Any, method: Any):
     assert distance(values, values, method) == pytest.approx(0.0, abs=1e-9)

@@ -1,14 +1,13 @@
 """Columns and trainers name metrics as they like; MLflow takes them all."""
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric_name
 
 from leeboard_workers.jobs.tracking import MAX_METRIC_NAME, metric_name
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300), st.sampled_from(["effect/", "training/", ""]))
 @example("..", "effect/")
 @example("a//b", "effect/")

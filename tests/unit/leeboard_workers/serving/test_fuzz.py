@@ -49,7 +49,7 @@ def tensor(**changes: Any) -> dict[str, Any]:
     return {"inputs": [{"name": "a", "shape": [1], "datatype": "FP64", "data": [1.0]} | changes]}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(document=ONE, inputs=INPUTS)
 def test_v1_is_rows_or_a_sentence(document: Any, inputs: tuple[str, ...]) -> None:
     _decoded(decode_v1, document, inputs)
@@ -62,7 +62,7 @@ TABLES = st.integers(1, 3).flatmap(
 SPACES = st.sampled_from(["", " ", "\n\t"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rows=TABLES, before=st.sampled_from(["", '"instances": [[1]],']), space=SPACES)
 @example(rows=[[[[1.0]]]], before="", space="")
 @example(rows=[["3", ":"], ["}", "]"]], before="", space=" ")
@@ -79,7 +79,7 @@ def test_rows_are_logged_as_they_were_sent_or_written_anew(rows: list[Any], befo
         assert text is not None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(document=TWO, inputs=INPUTS)
 def test_v2_is_rows_or_a_sentence(document: Any, inputs: tuple[str, ...]) -> None:
     _decoded(decode_v2, document, inputs)
@@ -140,13 +140,13 @@ def answer() -> Iterator[Callable[[str, bytes], int]]:
 V1, V2 = "/v1/models/flights:predict", "/v2/models/flights/infer"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.sampled_from([V1, V2]), document=ONE | TWO)
 def test_the_server_never_fails(answer: Callable[[str, bytes], int], path: str, document: Any) -> None:
     assert answer(path, json.dumps(document).encode()) in {200, 400}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(path=st.sampled_from([V1, V2]), body=st.binary(max_size=40))
 def test_bytes_that_are_no_json_are_refused(answer: Callable[[str, bytes], int], path: str, body: bytes) -> None:
     assert answer(path, body) == 400

@@ -84,7 +84,7 @@ def test_the_code_keeps_to_the_array_api_standard(kernel: Gaussian | NegativeDis
         assert theirs.across == pytest.approx(ours.across, rel=1e-4, abs=1e-2)
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(st.integers(16, 400), st.integers(0, 1000), st.floats(-30, 30))
 def test_blocks_order_of_rows_and_place_change_nothing_beyond_rounding(block: int, seed: int, offset: float):
     then, now = drawn(120, 3, seed=seed), drawn(90, 3, 0.5, seed=seed)

@@ -22,9 +22,7 @@ from leeboard_workers.serving.collector.events import ANSWER, BATCH, REQUEST, ST
 from leeboard_workers.serving.collector.labels import ARROW_FILE, ARROW_STREAM, CSV
 from leeboard_workers.serving.collector.options import Options
 
-QUICK = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = settings(max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 PATHS = ["/v1/predictions", "/v1/labels", "/v1/events", "/v1/labels/air/flights", "/v1/events/air/flights"]
 BATCH_DOCUMENT: dict[str, Any] = {
