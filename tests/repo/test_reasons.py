@@ -25,6 +25,8 @@ Accept AlreadyExists Background BearerToken BlockedByFailedLoad Complete CustomR
 Failed Gateway InferenceService ModelLoadFailed Never Normal PathPrefix Progressing RayJob ReplicaFailure RequestMirror
 ResolvedRefs RuntimeDefault Service ServingRuntime Standard Strict TransformerReady Warning
 Cancelled Queued Running Succeeded Unclaimed Unmade
+ContainerCreating DisruptionTarget ErrImageNeverPull ErrImagePull Error ImagePullBackOff Initializing InvalidImageName
+Pod PodInitializing PodScheduled
 Analysis Rollout Run
 Bug Step Transient
 Connection Key Look Loop Model NotYetError Ref Seen SpecError Subject TransientError
