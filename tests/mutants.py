@@ -53,7 +53,7 @@ pythonpath = ["."]
 asyncio_mode = "auto"
 addopts = "--import-mode=importlib"
 """
-OPTIONS = ("-p", "pytest_asyncio.plugin", "-p", "no:cacheprovider", "--assert=plain")
+OPTIONS = ("-p", "pytest_asyncio.plugin", "-p", "tests.support.properties", "-p", "no:cacheprovider", "--assert=plain")
 QUICK = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 """Loading every plugin would cost more than the tests."""
 
