@@ -1,4 +1,8 @@
-"""The operator's own cost: one decision, and a fleet of 3,000 objects on a real API server."""
+"""The operator's own cost: one decision, and a fleet of 3,000 objects on a real API server.
+
+`LEEBOARD_OPERATOR_PYTHON` names the Python of an environment with the extra `operator` alone, as `make image-contents`
+makes one: the operator then costs what it does in its image.
+"""
 
 import asyncio
 import json

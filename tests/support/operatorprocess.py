@@ -18,6 +18,9 @@ from leeboard.sandbox.processes import free_port
 from tests.support.bench import Bench
 from tests.support.playedworld import read_request
 
+PYTHON = os.environ.get("LEEBOARD_OPERATOR_PYTHON", sys.executable)
+"""What the operator is run by: an environment with its own packages only costs what its image does."""
+
 RAY = "ray.io/v1"
 _RUN = """
 import sys
@@ -48,7 +51,7 @@ class OperatorProcess:
         }
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", _RUN, *self.kinds, env=environment, stdout=log, stderr=log
+                PYTHON, "-c", _RUN, *self.kinds, env=environment, stdout=log, stderr=log
             )
 
     async def kill(self) -> None:
