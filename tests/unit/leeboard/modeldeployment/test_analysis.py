@@ -72,6 +72,12 @@ def assess(
         ("as slow as the stable version is good", RATIO, {"requests": 200, "latency": 0.12, **STABLE}, "Successful"),
         ("slower than the stable version is bad", RATIO, {"requests": 200, "latency": 0.13, **STABLE}, "Failed"),
         (
+            "a stable version with as many requests as are asked for decides",
+            RATIO,
+            {"requests": 200, "latency": 9.0, **STABLE, "stableRequests": 100},
+            "Failed",
+        ),
+        (
             "a stable version with too few requests decides nothing",
             RATIO,
             {"requests": 200, "latency": 9.0, **STABLE, "stableRequests": 7},

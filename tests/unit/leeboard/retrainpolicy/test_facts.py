@@ -195,6 +195,7 @@ def test_two_policies_have_two_jitters():
     ("sentence", "made", "holds"),
     [
         ("made before the tick", scheduled(), True),
+        ("made between the tick and its jittered time", scheduled(created="2026-01-05T06:00:01Z"), True),
         ("made at the very tick", scheduled(created="DUE"), False),
         ("made after it", scheduled(created="2026-01-05T12:00:00Z"), False),
         ("a run began before it", scheduled({"lastStartTime": "2026-01-04T12:00:00Z"}), True),
