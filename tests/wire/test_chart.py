@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from leeboard.control.rayjobs import ray_job
 from leeboard.modeldeployment import manifests
 from leeboard.settings import Settings
 from tests.support.bench import Bench
-from tests.support.helm import CHART, HelmError, Render, Values, run
+from tests.support.helm import CHART, RELEASE_NAMESPACE, HelmError, Render, Values, run
 from tests.unit.leeboard.control.test_rayjobs import OWNER, REQUEST
 
 FULL: Values = {
@@ -111,6 +112,47 @@ def test_the_chart_and_the_package_have_one_version():
 def test_wrong_values_are_refused_by_name(values: Values, says: str, render: Render):
     with pytest.raises(HelmError, match=says):
         render(values)
+
+
+@pytest.fixture
+async def left_behind(bench: Bench) -> AsyncIterator[str]:
+    """The MLflow from which the ClusterStorageContainer of an earlier installation fetches."""
+    there = "http://mlflow-of-then:5000"
+    metadata = {
+        "name": "leeboard-fetch",
+        "labels": {"app.kubernetes.io/managed-by": "Helm"},
+        "annotations": {
+            "meta.helm.sh/release-name": "leeboard",
+            "meta.helm.sh/release-namespace": RELEASE_NAMESPACE,
+        },
+    }
+    container = {"name": "storage-initializer", "image": "x", "env": [{"name": "MLFLOW_TRACKING_URI", "value": there}]}
+    spec = {"container": container, "supportedUriFormats": [{"prefix": "models:/"}]}
+    api = {"apiVersion": "serving.kserve.io/v1alpha1", "kind": "ClusterStorageContainer"}
+    manifest = {**api, "metadata": metadata, "spec": spec}
+    made = await bench.person.post(address(manifest), json=manifest)
+    assert made.is_success, made.text
+    yield there
+    gone = await bench.person.delete(f"{address(manifest)}/leeboard-fetch")
+    assert gone.is_success, gone.text
+
+
+def test_an_install_beside_a_fetcher_of_another_mlflow_is_refused(
+    left_behind: str, bench: Bench, helm: Path, tmp_path: Path
+):
+    kubeconfig = bench.plane.kubeconfig("installer", ["system:masters"])
+
+    def install(tracking_uri: str) -> str:
+        values: Values = {"mlflow": {"trackingUri": tracking_uri}}
+        dry = ("--dry-run=server", "--kubeconfig", str(kubeconfig))
+        return run(helm, tmp_path, values, "install", "leeboard", str(CHART), *dry)
+
+    with pytest.raises(HelmError) as refused:
+        install("http://mlflow-of-now:5000")
+
+    assert f"fetches from {left_behind}, and an install cannot change it" in str(refused.value)
+    assert "kubectl delete clusterstoragecontainer leeboard-fetch" in str(refused.value)
+    assert left_behind in install(left_behind), "what fetches from the same MLflow is taken over"
 
 
 def test_the_chart_is_clean(helm: Path, tmp_path: Path):
