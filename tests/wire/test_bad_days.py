@@ -7,8 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from leeboard.contract.examinations import VerifyReport
 from leeboard.contract.jobs import JobRequest
+from leeboard.control.kinds import ARM_LABEL
 from tests.support.operatorprocess import OperatorProcess, jobs, request_of
 from tests.support.scene import ROLLOUT, Scene
 
@@ -216,3 +219,68 @@ async def test_a_hostile_name_is_a_name_and_nothing_else(scene: Scene) -> None:
     assert re.fullmatch(r"flights-v1-[0-9a-f]+", arm["metadata"]["name"])
     assert "reboot" not in json.dumps(arm)
     assert scene.client.get_registered_model(scene.model).tags["leeboard.owner.champion"].endswith("/flights")
+
+
+IMAGE = "registry.example/serving:0.1"
+UNPULLED = {
+    "phase": "Pending",
+    "containerStatuses": [
+        {
+            "name": "kserve-container",
+            "image": IMAGE,
+            "imageID": "",
+            "ready": False,
+            "restartCount": 0,
+            "state": {"waiting": {"reason": "ErrImagePull", "message": "ErrImagePull: no such tag"}},
+        }
+    ],
+}
+UNPLACED = {
+    "phase": "Pending",
+    "conditions": [
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available"}
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("pod", "told"),
+    [
+        (UNPULLED, f"the image {IMAGE} cannot be pulled: no such tag"),
+        (UNPLACED, "no node takes its pod: 0/3 nodes are available"),
+    ],
+    ids=["no image", "no node"],
+)
+async def test_what_keeps_the_pod_of_an_arm_is_told_and_rejects_nobody(
+    scene: Scene, pod: dict[str, Any], told: str
+) -> None:
+    scene.register("champion")
+    await scene.make(rollout=QUICK)
+    async with scene.operator:
+        await scene.settles("1")
+        scene.cluster.broken.add("2")
+        scene.register("challenger")
+        await scene.says("WaitingForArm")
+        await _pod(scene, await _candidate(scene), pod)
+        await scene.bench.until(lambda: _tells(scene, told), "what the pod tells", within=30)
+        scene.cluster.broken.clear()
+        await scene.settles("2", within=60)
+
+    assert scene.aliases() == {"champion": "2"}
+
+
+async def _pod(scene: Scene, arm: str, status: dict[str, Any]) -> None:
+    """Make a pod of an arm, which nobody runs, and let it tell how it is."""
+    name = f"{arm}-predictor-0"
+    spec = {"containers": [{"name": "kserve-container", "image": IMAGE}]}
+    metadata = {"name": name, "namespace": scene.bench.namespace, "labels": {ARM_LABEL: arm, "component": "predictor"}}
+    where = f"/api/v1/namespaces/{scene.bench.namespace}/pods"
+    made = await scene.bench.person.post(
+        where, json={"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    )
+    assert made.is_success, made.text
+    await scene.bench.patch(f"{where}/{name}/status", {"status": status})
+
+
+async def _tells(scene: Scene, told: str) -> bool:
+    return told in (await scene.condition())["message"]
