@@ -18,6 +18,7 @@ from leeboard_workers.jobs.frame import Desk
 from leeboard_workers.jobs.models import LoadedModel, ModelError, Version, find_version, load, signature_inputs
 from leeboard_workers.jobs.tracking import TrackedRun
 from leeboard_workers.ood.calibrate import TooFewRowsError
+from leeboard_workers.ood.detectors import Approximating
 from leeboard_workers.ood.fitted import FittedDetector
 from leeboard_workers.ood.fitting import Wish, fit_on_outputs, fit_on_rows
 from leeboard_workers.ood.outputs import head_of, outputs_of
@@ -74,6 +75,9 @@ def _message(request: FitDetectorRequest, detector: FittedDetector) -> str:
         f"{detector.kind} on {request.input.lower()}: fitted to {detector.provenance['fitRows']} rows, "
         f"calibrated on {calibration} others"
     )
+    recall = detector.scorer.recall if isinstance(detector.scorer, Approximating) else None
+    if recall is not None:
+        said += f"; its index finds {recall:.1%} of the nearest reference rows"
     own = [row for row in detector.expected if row.flagged is not None]
     seen = "; ".join(f"{row.outliers} {row.flagged:.0%}" for row in own)
     return f"{said}; of synthetic outliers it flags: {seen}" if own else said

@@ -1,5 +1,6 @@
 """Every detector through the conformance suite, and against independent implementations and known figures."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from leeboard.api.outofdistribution import WITHOUT_CLASSES, Calibration, Detecto
 from leeboard_workers.ood.conformance import Case, check_detector
 from leeboard_workers.ood.detectors import Head, Known, Matrix, fit_scorer
 from leeboard_workers.ood.detectors.gaussian import ledoit_wolf
+from leeboard_workers.ood.detectors.lists import FEWEST_ROWS, LEAST_RECALL
 from leeboard_workers.ood.outputs import head_of, outputs_of
+from leeboard_workers.ood.store import DOCUMENT
 
 RNG = np.random.default_rng(0)
 CLASSES = 8
@@ -177,6 +180,51 @@ def test_neighbours_are_exact() -> None:
     unit = [part / np.linalg.norm(part, axis=1, keepdims=True) for part in (reference, rows)]
     expected = NearestNeighbors(n_neighbors=7).fit(unit[0]).kneighbors(unit[1])[0][:, -1]
     np.testing.assert_allclose(scorer.score(rows), expected, rtol=1e-9)
+
+
+def _exact_distances(scorer: Any, rows: Matrix) -> Matrix:
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    peer = NearestNeighbors(n_neighbors=scorer.neighbours, algorithm="brute").fit(scorer.bank.T)
+    distances: Matrix = peer.kneighbors(unit)[0][:, -1]
+    return distances
+
+
+def test_an_index_keeps_every_promise(tmp_path: Path) -> None:
+    known, _ = _clusters(2 * 9_000)  # 30 % of the half that is the reference set the threshold
+    strange = RNG.normal(size=(200, CLASSES)) - 12.0
+    check_detector(Case(Detector.model_validate({"knn": {}}), DetectorInput.FEATURES, known, strange), tmp_path)
+    stored = json.loads((tmp_path / "one" / DOCUMENT).read_text())["parameters"]["lists"]
+    assert LEAST_RECALL <= stored["recall"] <= 1.0
+    assert stored["probes"] <= stored["lists"] / 4
+
+
+@pytest.mark.parametrize("neighbours", [1, 10])
+def test_an_index_finds_as_many_neighbours_as_it_says(neighbours: int) -> None:
+    scorer = _fit({"knn": {"neighbours": neighbours}}, _clusters(FEWEST_ROWS)[0])
+    fresh, _ = _clusters(500)
+    scores, exact = scorer.score(fresh), _exact_distances(scorer, fresh)
+    assert (scores >= exact - 1e-9).all(), "an approximate distance is never the smaller one"
+    right = scores <= exact + 1e-9
+    assert (~right).mean() <= neighbours * (1.0 - scorer.recall) + 0.05, "one missed neighbour makes a distance wrong"
+    np.testing.assert_allclose(scores[right], exact[right], rtol=1e-6)
+
+
+def test_an_index_is_made_for_many_rows_only() -> None:
+    rows, _ = _clusters(FEWEST_ROWS)
+    assert _fit({"knn": {}}, rows).recall >= LEAST_RECALL
+    assert _fit({"knn": {}}, rows[1:]).recall is None
+
+
+def test_an_index_that_would_be_no_faster_is_left_out() -> None:
+    formless, fresh = RNG.normal(size=(FEWEST_ROWS, 64)), RNG.normal(size=(50, 64))
+    scorer = _fit({"knn": {}}, formless)
+    assert scorer.recall is None
+    np.testing.assert_allclose(scorer.score(fresh), _exact_distances(scorer, fresh), rtol=1e-7)
+
+
+def test_rows_that_are_all_the_same_are_all_near() -> None:
+    same = np.ones((FEWEST_ROWS, 3))
+    np.testing.assert_allclose(_fit({"knn": {}}, same).score(same[:3]), 0.0, atol=1e-7)
 
 
 def test_too_few_neighbours_are_one_sentence() -> None:

@@ -24,7 +24,18 @@ from leeboard_workers.ood.detectors.react import ReactScorer
 from leeboard_workers.ood.detectors.relative_mahalanobis import RelativeMahalanobisScorer
 from leeboard_workers.ood.detectors.vim import VimScorer
 
-__all__ = ["SCORERS", "Classifying", "Explaining", "Head", "Known", "Labels", "Matrix", "Scorer", "fit_scorer"]
+__all__ = [
+    "SCORERS",
+    "Approximating",
+    "Classifying",
+    "Explaining",
+    "Head",
+    "Known",
+    "Labels",
+    "Matrix",
+    "Scorer",
+    "fit_scorer",
+]
 
 
 class Scorer(Protocol):
@@ -66,6 +77,15 @@ class Explaining(Protocol):
 
     def contributions(self, rows: Matrix) -> Matrix:
         """Return rows by columns; a row sums to its score."""
+
+
+@runtime_checkable
+class Approximating(Protocol):
+    """A detector that may look through a part of its reference rows only."""
+
+    @property
+    def recall(self) -> float | None:
+        """Share of what it looks for that it finds, 0 to 1; none where it looks at all rows."""
 
 
 SCORERS: dict[str, type[Scorer]] = {

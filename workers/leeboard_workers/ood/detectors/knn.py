@@ -1,6 +1,9 @@
 """Distance to the k-th nearest reference row, all rows normalized to length one (Sun et al., 2022, arXiv:2204.06507).
 
-Exact: one matrix product and a partition. Between rows of length one the squared distance is 2 - 2 · cosine.
+Exact for few reference rows: one matrix product and a partition. Of many, those in the nearest lists are looked
+through, whose recall was measured; a neighbour that is missed makes the distance larger, never smaller. Reference,
+held-out and served rows take the same way, alone or in a batch: a row's score is its own, and the threshold's promise
+holds as it does for exact distances. Between rows of length one the squared distance is 2 - 2 · cosine.
 """
 
 from collections.abc import Mapping
@@ -12,6 +15,7 @@ from numpy.typing import NDArray
 
 from leeboard.api.outofdistribution import NearestNeighbours
 from leeboard_workers.ood.detectors.known import Known, Matrix
+from leeboard_workers.ood.detectors.lists import FEWEST_ROWS, Lists, normalized
 
 _BLOCK_CELLS = 8_000_000
 """Cosines that are held at once (64 MB)."""
@@ -23,7 +27,8 @@ class NearestNeighboursScorer:
 
     neighbours: int
     bank: Matrix
-    """Normalized reference rows, transposed (d x rows)."""
+    """Normalized reference rows, transposed (d x rows); list by list where there are lists."""
+    lists: Lists | None = None
 
     @classmethod
     def fit(cls, known: Known, options: NearestNeighbours, rng: np.random.Generator) -> Self:
@@ -40,35 +45,48 @@ class NearestNeighboursScorer:
         if len(reference) > options.max_reference_rows:
             size = max(options.max_reference_rows, neighbours)
             reference = reference[np.sort(rng.choice(len(reference), size=size, replace=False))]
-        return cls(neighbours=neighbours, bank=np.ascontiguousarray(_normalized(reference).T))
+        directions = normalized(reference)
+        found = Lists.of(directions, neighbours, rng) if len(directions) >= FEWEST_ROWS else None
+        if found is None:
+            return cls(neighbours, np.ascontiguousarray(directions.T))
+        lists, order = found
+        return cls(neighbours, np.ascontiguousarray(directions[order].T), lists)
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the true neighbours that are found; none where all reference rows are looked through."""
+        return None if self.lists is None else self.lists.recall
 
     def score(self, rows: Matrix) -> Matrix:
         """Return the distance of each row to its k-th nearest reference row, between 0 and 2."""
-        directions = _normalized(rows)
+        directions = normalized(rows)
+        if self.lists is not None:
+            return _distance(self.lists.cosines(directions, self.bank, self.neighbours))
         scores = np.empty(len(rows))
         block = max(1, _BLOCK_CELLS // self.bank.shape[1])
         for start in range(0, len(rows), block):
             cosines = directions[start : start + block] @ self.bank
             at = cosines.shape[1] - self.neighbours
             cosines.partition(at, axis=1)
-            scores[start : start + block] = np.sqrt(np.maximum(0.0, 2.0 - 2.0 * cosines[:, at]))
+            scores[start : start + block] = _distance(cosines[:, at])
         return scores
 
     def parameters(self) -> dict[str, Any]:
         """Return what is stored as JSON."""
-        return {"neighbours": self.neighbours}
+        return {"neighbours": self.neighbours, "lists": self.lists and self.lists.parameters()}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what is stored as arrays."""
-        return {"bank": self.bank}
+        return {"bank": self.bank} | (self.lists.arrays() if self.lists is not None else {})
 
     @classmethod
     def restore(cls, parameters: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Rebuild the detector."""
-        return cls(neighbours=int(parameters["neighbours"]), bank=arrays["bank"])
+        told = parameters.get("lists")
+        lists = None if told is None else Lists.restore(told, arrays)
+        return cls(int(parameters["neighbours"]), arrays["bank"], lists)
 
 
-def _normalized(rows: Matrix) -> Matrix:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    normalized: Matrix = rows / np.where(lengths > 0.0, lengths, 1.0)
-    return normalized
+def _distance(cosines: Matrix) -> Matrix:
+    distances: Matrix = np.sqrt(np.maximum(0.0, 2.0 - 2.0 * cosines))
+    return distances
