@@ -20,7 +20,6 @@ from tests.support.web import Web
 
 NAME = "flights"
 PLURAL = "modeldeployments"
-SIGNATURE = {"inputs": json.dumps([{"type": "double", "name": "distance"}])}
 ANSWER = {"outputs": [{"name": "predict", "shape": [1], "datatype": "FP64", "data": [0.5]}]}
 ROLLOUT = {
     "stages": [{"name": "canary", "canary": {"steps": [{"weight": 20, "hold": "3s"}, {"weight": 60, "hold": "3s"}]}}],
@@ -39,6 +38,8 @@ class Traffic:
     namespace: str
     failing: set[str] = field(default_factory=set)
     """Versions that answer every third request with an error."""
+    refusing: set[str] = field(default_factory=set)
+    """Versions that refuse every request: their schema is not that of the clients."""
     silent: set[str] = field(default_factory=set)
     """Versions that nobody asks anything."""
 
@@ -48,8 +49,9 @@ class Traffic:
             for service in await cluster.arms():
                 arm, version = service["metadata"]["name"], service["metadata"]["labels"]["leeboard.dev/version"]
                 asked = version not in self.silent
-                for code, grows in (("200", 20 * asked), ("500", 10 * asked if version in self.failing else 0)):
-                    counts[arm, version, code] = counts.get((arm, version, code), -grows) + grows
+                codes = {"200": 20, "500": 10 if version in self.failing else 0}
+                for code, grows in ({"400": 20} if version in self.refusing else codes).items():
+                    counts[arm, version, code] = counts.get((arm, version, code), -grows * asked) + grows * asked
             lines = [
                 f'leeboard_requests_total{{model_namespace="{self.namespace}",modeldeployment="{NAME}",version="{version}",'
                 f'arm="{arm}",code="{code}"}} {count}'
@@ -81,11 +83,14 @@ class Scene:
     prometheus: Door
     client: MlflowClient
     model: str
+    columns: tuple[str, ...] = ("distance",)
+    """What the next version takes."""
 
     def register(self, *aliases: str, **version_tags: str) -> str:
         """Register a version that has files and a signature."""
         run = self.client.create_run("0")
-        self.client.log_dict(run.info.run_id, {"signature": SIGNATURE}, "model/MLmodel")
+        inputs = json.dumps([{"type": "double", "name": column} for column in self.columns])
+        self.client.log_dict(run.info.run_id, {"signature": {"inputs": inputs}}, "model/MLmodel")
         source = f"{run.info.artifact_uri}/model"
         made = self.client.create_model_version(self.model, source, run.info.run_id, tags=version_tags)
         for alias in aliases:

@@ -14,6 +14,7 @@ from leeboard.contract.jobs import JobRequest
 from leeboard.control.kinds import ARM_LABEL
 from tests.support.operatorprocess import OperatorProcess, jobs, request_of
 from tests.support.scene import ROLLOUT, Scene
+from tests.support.web import Web
 
 QUICK = ROLLOUT | {
     "stages": [{"name": "canary", "canary": {"steps": [{"weight": 20, "hold": "1s"}, {"weight": 60, "hold": "1s"}]}}],
@@ -219,6 +220,32 @@ async def test_a_hostile_name_is_a_name_and_nothing_else(scene: Scene) -> None:
     assert re.fullmatch(r"flights-v1-[0-9a-f]+", arm["metadata"]["name"])
     assert "reboot" not in json.dumps(arm)
     assert scene.client.get_registered_model(scene.model).tags["leeboard.owner.champion"].endswith("/flights")
+
+
+async def test_a_version_of_another_schema_goes_back_until_the_clients_send_what_it_takes(
+    scene: Scene, arms: Web
+) -> None:
+    scene.register("champion")
+    await scene.make(rollout=QUICK)
+    async with scene.operator:
+        await scene.settles("1")
+        scene.columns = ("distance", "wind")
+        scene.traffic.refusing.add("2")
+        scene.register("challenger")
+        await scene.bench.until(lambda: scene.ended("RolledBack"), "the rollback", within=60)
+        await scene.settles("1")
+        refused = (await scene.status())["lastRollout"]
+        scene.register("challenger")
+        await scene.settles("3", within=60)
+
+    assert refused["reason"] == "AnalysisFailed"
+    assert "refused requests (HTTP 4xx) 100.00%" in refused["message"]
+    assert refused["message"].endswith("is its schema another one?")
+    proofs = [body for method, _, _, body in arms.asked if method == "POST"]
+    assert b'"wind"' not in proofs[0]
+    assert b'"wind"' in proofs[-1], "each is asked for what it takes"
+    assert scene.cluster.splits[:3] == [{"1": 100}, {"1": 80, "2": 20}, {"1": 100}]
+    assert scene.aliases() == {"champion": "3"}
 
 
 IMAGE = "registry.example/serving:0.1"

@@ -12,6 +12,7 @@ from leeboard.contract.jobs import CheckReport, DriftReport, DriftRequest, JobOu
 from leeboard.contract.serving import TableState
 from leeboard.sandbox.processes import free_port
 from tests.support.bench import Bench, now, path
+from tests.support.door import Door
 from tests.support.operatorprocess import OperatorProcess, end_job, jobs, leave_report, request_of
 from tests.support.playedmodel import ZERO, arm_of
 from tests.support.web import Web, web
@@ -224,3 +225,32 @@ async def test_without_mlflow_it_says_so_and_goes_on_when_it_is_back(
     async with operator():
         await score(bench, mlflow_server, drifted=False)
         assert (await condition(bench, "Ready"))[0] == "True"
+
+
+async def test_without_the_collector_it_says_so_ends_what_runs_and_goes_on_when_it_is_back(
+    bench: Bench, operator: Callable[..., OperatorProcess], mlflow_server: str, collector: Web
+) -> None:
+    door = Door(collector.url)
+    await door.open()
+    await door.close()  # its port is known, and nobody listens
+    await serve(bench, "1")
+    await watch(bench)
+    process = operator()
+    process.variables["LEEBOARD_COLLECTOR_URL"] = door.url
+
+    async def told() -> bool:
+        return (await condition(bench, "Ready"))[:2] == ("False", "CollectorUnavailable")
+
+    async with process:
+        await bench.until(told, "the condition", within=60)
+        assert door.url in (await condition(bench, "Ready"))[2]
+        assert await jobs(bench) == {}
+        await door.open()
+        await unfinished_job(bench)
+        await door.close()
+        await score(bench, mlflow_server, drifted=False)  # a job that runs needs no collector
+        await bench.until(told, "the condition of the next window", within=60)
+        await door.open()
+        await score(bench, mlflow_server, drifted=False)
+        assert (await condition(bench, "Ready"))[0] == "True"
+        await door.close()

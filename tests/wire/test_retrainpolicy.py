@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from leeboard.contract.jobs import GateReport, GateVerdict, JobOutcome, RetrainReport, RetrainRequest
 from leeboard.contract.serving import TableState
 from tests.support.bench import Bench, now, path
+from tests.support.door import Door
 from tests.support.operatorprocess import OperatorProcess, end_job, jobs, leave_report, request_of
 from tests.support.playedmodel import ZERO, arm_of
 from tests.support.web import Web, web
@@ -270,6 +271,31 @@ async def test_after_a_loss_of_its_status_a_token_is_not_taken_up_twice(
     assert (await bench.person.put(where, json=raw)).is_success
     async with operator:
         await bench.until(lambda: _is(bench, "Watching"), "the policy to watch")
+    assert list(await jobs(bench)) == [name]
+
+
+async def test_without_the_collector_a_run_waits_for_its_data_and_what_trains_goes_on(
+    bench: Bench, operator: OperatorProcess, model: str, mlflow_server: str, collector: Web
+) -> None:
+    door = Door(collector.url)
+    await door.open()
+    await door.close()  # its port is known, and nobody listens
+    operator.variables["LEEBOARD_COLLECTOR_URL"] = door.url
+    await loop(bench, model)
+    await ask(bench, "please-1")
+    async with operator:
+        await bench.until(lambda: _is(bench, "CollectorUnavailable"), "the policy to wait")
+        [ready] = [entry for entry in (await status(bench))["conditions"] if entry["type"] == "Ready"]
+        assert "the run waits for its data" in ready["message"]
+        assert door.url in ready["message"]
+        assert await jobs(bench) == {}
+        await door.open()
+        name, request = await job(bench)
+        await bench.until(lambda: _is(bench, "Training"), "the job to be seen")
+        await door.close()
+        leave_report(mlflow_server, request, passed(request))
+        await end_job(bench, name)
+        await bench.until(lambda: _is(bench, "RollingOut"), "the version to come to its rollout")
     assert list(await jobs(bench)) == [name]
 
 
