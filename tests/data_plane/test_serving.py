@@ -13,13 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mlflow.lightgbm
 import mlflow.sklearn
+import mlflow.xgboost
 import numpy as np
 import pytest
+from lightgbm import LGBMClassifier
 from mlflow.models import infer_signature
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from xgboost import XGBClassifier
 
 from leeboard.contract import serving as contract
 from leeboard.contract.jobs import LiveArm, LogTables
@@ -175,6 +179,34 @@ def test_the_metadata_tell_which_outputs_the_model_has(world: World, tmp_path: P
     before = outputs(world.predictor.get(f"/v2/models/{MODEL}").json())
     assert set(before) == {"predict", "probabilities", "logits"}
     assert outputs(world.flag.get(f"/v2/models/{MODEL}").json()) == before
+
+
+@pytest.mark.parametrize(
+    ("flavour", "trees", "margin"),
+    [
+        (mlflow.xgboost, XGBClassifier(n_estimators=5), "output_margin"),
+        (mlflow.lightgbm, LGBMClassifier(n_estimators=5, verbose=-1), "raw_score"),
+    ],
+    ids=["xgboost", "lightgbm"],
+)
+def test_boosted_trees_answer_their_margins(
+    plane: Plane, tmp_path: Path, flavour: Any, trees: Any, margin: str
+) -> None:
+    rows = weather(200)[list(COLUMNS[:2])]
+    trees.fit(rows, weather(200)["late"])
+    signature = infer_signature(rows, trees.predict(rows))
+    flavour.save_model(trees, tmp_path / "trees", signature=signature, pip_requirements=[])
+    predictor = plane.predictor(tmp_path / "trees")
+    told = outputs(predictor.get(f"/v2/models/{MODEL}").json())
+    assert {name: tensor["shape"] for name, tensor in told.items()} == {
+        "predict": [-1],
+        "probabilities": [-1, 2],
+        "logits": [-1, 2],
+    }
+    answered = predictor.post(V1, {"instances": rows.head(5).to_numpy().tolist()}).json()
+    logits = np.asarray(answered["logits"])
+    np.testing.assert_allclose(logits[:, 1] * 2.0, trees.predict(rows.head(5), **{margin: True}), rtol=1e-5)
+    np.testing.assert_allclose(logits.sum(axis=1), 0.0, atol=1e-9)
 
 
 def test_predictor_names_the_column_that_is_missing(world: World) -> None:

@@ -46,7 +46,7 @@ def _models(frame: pd.DataFrame, labels: pd.Series) -> Iterator[Made]:
     yield (
         "xgboost",
         lambda path: mlflow.xgboost.save_model(boosted, path, signature=signature, model_format="json"),
-        {"predictions": boosted.predict(some), "probabilities": boosted.predict_proba(some)},
+        _told(boosted, some, boosted.predict(some, output_margin=True)),
     )
     booster = boosted.get_booster()
     yield (
@@ -58,7 +58,7 @@ def _models(frame: pd.DataFrame, labels: pd.Series) -> Iterator[Made]:
     yield (
         "lightgbm",
         lambda path: mlflow.lightgbm.save_model(leaves, path, signature=signature),
-        {"predictions": leaves.predict(some), "probabilities": leaves.predict_proba(some)},
+        _told(leaves, some, leaves.predict(some, raw_score=True)),
     )
     mean, scale = frame.mean(), frame.std()
     network = MLPClassifier((6,), max_iter=300, random_state=0).fit((frame - mean) / scale, labels)
@@ -69,6 +69,12 @@ def _models(frame: pd.DataFrame, labels: pd.Series) -> Iterator[Made]:
     told = {"predictions": answered["probabilities"].argmax(axis=1)} | answered
     tensors = infer_signature(some.to_numpy(np.float32), answered)
     yield "onnx", lambda path: mlflow.onnx.save_model(graph, path, signature=tensors), told
+
+
+def _told(model: Any, rows: pd.DataFrame, margins: Any) -> dict[str, Any]:
+    """Return the answers of a classifier of two classes; each class has its half of the log odds."""
+    logits = np.column_stack([-margins, margins]) / 2.0
+    return {"predictions": model.predict(rows), "probabilities": model.predict_proba(rows), "logits": logits}
 
 
 def _graph(network: MLPClassifier, mean: Any, scale: Any) -> Any:

@@ -1,7 +1,7 @@
 """What a model answers beside its prediction: probabilities, logits, features of the penultimate layer.
 
-Logits are what the model itself adds up: a decision function, or the last layer of a network. The logarithm of
-probabilities is none: its energy is zero for every row.
+Logits are what the model itself adds up: a decision function, the margins of boosted trees, or the last layer of a
+network. The logarithm of probabilities is none: its energy is zero for every row.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,8 @@ from leeboard_workers.ood.detectors.known import Head
 
 MATRICES = ("probabilities", "logits", "features")
 _PREDICTIONS = ("predict", "predictions", "label")
+_MARGINS = {"xgboost": "output_margin", "lightgbm": "raw_score"}
+"""What a library's classifiers call the wish for sums instead of classes, as an argument of `predict`."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ def outputs_of(model: Any, rows: Any) -> Outputs:
         return Outputs(predict, probabilities, logits if probabilities is not None else None, features)
     if probabilities is not None and _adds_up(model):
         return Outputs(predict, probabilities, _both_sides(np.asarray(model.decision_function(rows), dtype=np.float64)))
+    if probabilities is not None and (margin := _margin(last)) is not None:
+        return Outputs(
+            predict, probabilities, _both_sides(np.asarray(model.predict(rows, **{margin: True}), np.float64))
+        )
     return Outputs(predict, probabilities)
 
 
@@ -51,7 +57,8 @@ def widths_of(model: Any) -> dict[str, int]:
     features = {"features": len(last.coefs_[-1])} if _is_network(last) else {}
     if not hasattr(model, "predict_proba") or isinstance(classes, list):  # one list for each of several outputs
         return features
-    told = ("probabilities", "logits") if features or _adds_up(model) else ("probabilities",)
+    sums = features or _adds_up(model) or _margin(last) is not None
+    told = ("probabilities", "logits") if sums else ("probabilities",)
     return dict.fromkeys(told, -1 if classes is None else len(classes)) | features
 
 
@@ -124,6 +131,12 @@ def _adds_up(model: Any) -> bool:
     """Say whether there is a decision function of one column per class; pairs of classes are none."""
     pairs = getattr(_last_of(model), "decision_function_shape", None) == "ovo"
     return hasattr(model, "decision_function") and not pairs
+
+
+def _margin(model: Any) -> str | None:
+    """Return the argument by which a classifier of boosted trees, or of a class made from one, tells its margins."""
+    libraries = (kind.__module__.partition(".")[0] for kind in type(model).__mro__)
+    return next((_MARGINS[library] for library in libraries if library in _MARGINS), None)
 
 
 def _is_network(model: Any) -> bool:

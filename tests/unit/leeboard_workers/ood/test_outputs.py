@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from scipy.special import expit, softmax
+from lightgbm import LGBMClassifier, LGBMRegressor
+from scipy.special import expit, logsumexp, softmax
 from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -9,11 +10,13 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
+from xgboost import XGBClassifier, XGBRegressor
 
 from leeboard_workers.ood.outputs import classes_of, outputs_in, outputs_of, widths_of
 
 TWO = make_classification(300, n_classes=2, random_state=0)
 THREE = make_classification(300, n_classes=3, n_informative=4, random_state=0)
+BOOSTED = [LGBMClassifier(n_estimators=5, verbose=-1), XGBClassifier(n_estimators=5)]
 
 
 @pytest.mark.parametrize("model", [LogisticRegression(max_iter=500), HistGradientBoostingClassifier(max_iter=5)])
@@ -32,6 +35,23 @@ def test_a_network_shows_its_last_layer_but_one(data, activation: str) -> None: 
     outputs = outputs_of(model, data[0])
     assert outputs.features.shape == (300, 5)
     np.testing.assert_allclose(softmax(outputs.logits, axis=1), outputs.probabilities, rtol=1e-6)
+
+
+@pytest.mark.parametrize("data", [TWO, THREE])
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("trees", BOOSTED)
+def test_boosted_trees_tell_their_margins(trees, data, *, alone: bool) -> None:  # noqa: ANN001
+    model = (trees if alone else make_pipeline(StandardScaler(), trees)).fit(*data)
+    outputs = outputs_of(model, data[0])
+    np.testing.assert_allclose(softmax(outputs.logits, axis=1), outputs.probabilities, rtol=1e-4, atol=1e-6)
+    assert np.ptp(logsumexp(outputs.logits, axis=1)) > 0.01, "the logarithm of the probabilities is no margin"
+    assert widths_of(model) == dict.fromkeys(("probabilities", "logits"), len(model.classes_))
+
+
+@pytest.mark.parametrize("trees", [LGBMRegressor(n_estimators=5, verbose=-1), XGBRegressor(n_estimators=5)])
+def test_boosted_trees_that_regress_have_no_logits(trees) -> None:  # noqa: ANN001
+    outputs = outputs_of(trees.fit(*TWO), TWO[0])
+    assert (outputs.probabilities, outputs.logits, widths_of(trees)) == (None, None, {})
 
 
 def test_both_classes_of_a_binary_model_get_their_half_of_the_log_odds() -> None:
