@@ -26,7 +26,7 @@ demo: programs  ## the whole loop on one machine with real flights; KEEP=1 leave
 	@$(BIN)/leeboard sandbox demo $(if $(KEEP),--keep)
 
 test: programs  ## every test, two at a time: most wait for something
-	@$(BIN)/leeboard sandbox prepare helm
+	@$(BIN)/leeboard sandbox prepare helm versitygw
 	@$(BIN)/pytest --numprocesses=2 --dist=worksteal
 
 look: setup  ## the reports in a real browser, by day and by night; pictures in build/look; needs chromium

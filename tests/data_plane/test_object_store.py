@@ -1,15 +1,19 @@
-"""The collector on a real S3-compatible server: tables are written, opened again, and read by the jobs' reader."""
+"""The collector on a real S3-compatible server that checks signatures and conditional writes."""
 
+import asyncio
+import os
 import subprocess
-import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import boto3
 import httpx
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
 from leeboard.contract.jobs import LiveArm, LogTables
+from leeboard.sandbox import programs
 from leeboard.sandbox.processes import free_port
 from leeboard_workers.data.predictionlog import read_labelled
 from leeboard_workers.data.windows import Window
@@ -22,25 +26,23 @@ ACCESS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_RE
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Serve S3 on loopback, with one bucket; yields the environment that reaches it."""
-    port = free_port()
+    port, folder = free_port(), tmp_path_factory.mktemp("s3")
     environment = ACCESS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ALLOW_HTTP": "true"}
-    log = (tmp_path_factory.mktemp("s3") / "server.log").open("wb")
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        until(lambda: httpx.get(environment["AWS_ENDPOINT_URL"], trust_env=False).status_code, "the store", 60)
-        boto3.client(
-            "s3",
-            endpoint_url=environment["AWS_ENDPOINT_URL"],
-            aws_access_key_id="key",
-            aws_secret_access_key="secret",  # noqa: S106 (of a server that lives for a test)
-            region_name="us-east-1",
-        ).create_bucket(Bucket=BUCKET)
-        yield environment
-    finally:
-        process.terminate()
-        process.wait(10)
-        log.close()
+    for name in (f"root/{BUCKET}", "metadata"):
+        (folder / name).mkdir(parents=True)
+    program = asyncio.run(programs.ensure([programs.VERSITYGW], print))[programs.VERSITYGW]
+    where = ["posix", "--sidecar", str(folder / "metadata"), str(folder / "root")]
+    owner = {"ROOT_ACCESS_KEY": ACCESS["AWS_ACCESS_KEY_ID"], "ROOT_SECRET_KEY": ACCESS["AWS_SECRET_ACCESS_KEY"]}
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, "--port", f"127.0.0.1:{port}", *where], env=os.environ | owner, stdout=log, stderr=log
+        )
+        try:
+            until(lambda: httpx.get(environment["AWS_ENDPOINT_URL"], trust_env=False).status_code, "the store", 60)
+            yield environment
+        finally:
+            process.terminate()
+            process.wait(10)
 
 
 def started(plane: Plane, environment: dict[str, str], journal: str) -> Served:
@@ -79,3 +81,41 @@ def test_the_log_lies_in_an_object_store(
     assert collector.post("/v1/predictions", again).status_code == 200
     until(lambda: collector.metric("leeboard_collector_repeated_rows_total") >= 1, "the repeated row to be recognized")
     assert rows() == 3
+
+
+def rows_of(numbers: list[int]) -> pa.Table:
+    return pa.table({"number": pa.array(numbers, pa.int64())})
+
+
+def numbers_in(uri: str, store: dict[str, str]) -> list[int]:
+    return sorted(DeltaTable(uri, storage_options=store).to_pyarrow_table()["number"].to_pylist())
+
+
+def test_a_wrong_secret_writes_nothing(store: dict[str, str]) -> None:
+    uri = f"s3://{BUCKET}/refused"
+    with pytest.raises(OSError, match="SignatureDoesNotMatch"):
+        write_deltalake(uri, rows_of([1]), storage_options=store | {"AWS_SECRET_ACCESS_KEY": "wrong"})
+    assert not DeltaTable.is_deltatable(uri, store)
+
+
+def test_a_commit_that_another_was_quicker_with_takes_the_next_number(store: dict[str, str]) -> None:
+    uri = f"s3://{BUCKET}/conflict"
+    write_deltalake(uri, rows_of([0]), storage_options=store)
+    first, second = (DeltaTable(uri, storage_options=store) for _ in range(2))
+    for number, table in enumerate((first, second), start=1):  # both have seen version 0, and want to write version 1
+        write_deltalake(table, rows_of([number]), mode="append")
+    assert DeltaTable(uri, storage_options=store).version() == 2
+    assert numbers_in(uri, store) == [0, 1, 2]
+
+
+def test_two_writers_at_once_lose_nothing(store: dict[str, str]) -> None:
+    uri = f"s3://{BUCKET}/together"
+    write_deltalake(uri, rows_of([]), storage_options=store)
+
+    def write(numbers: range) -> None:
+        for number in numbers:
+            write_deltalake(uri, rows_of([number]), mode="append", storage_options=store)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, (range(10), range(10, 20))))
+    assert numbers_in(uri, store) == list(range(20))

