@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,36 @@ async def test_takes_the_examples(api: httpx.AsyncClient, namespace: str, docume
         document["metadata"]["namespace"] = namespace
         answer = await _create(api, document, dry=False)
         assert answer.is_success, answer.text
+
+
+HOSTILE = ("$(reboot)", "`reboot`", "a;reboot", "../up", 'a"}or 1#', "a\nb", "\x1b[31m", "a/b")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize(
+    ("field", "spec"),
+    [
+        ("spec.model.name", lambda name: {"model": {"name": name}}),
+        ("spec.model.alias", lambda name: {"model": {"name": "flights", "alias": name}}),
+        ("spec.model.version", lambda name: {"model": {"name": "flights", "version": name}}),
+        (
+            "spec.rollout.analysis.metrics[0].name",
+            lambda name: {
+                "model": {"name": "flights"},
+                "rollout": {"analysis": {"metrics": [{"name": name, "errorRate": {"max": 0.1}}]}},
+            },
+        ),
+    ],
+    ids=["model", "alias", "version", "metric"],
+)
+async def test_a_name_that_another_program_could_take_for_code_is_refused_by_its_field(
+    api: httpx.AsyncClient, namespace: str, field: str, spec: Callable[[str], dict[str, Any]], name: str
+):
+    document = {**CASES[0].document(namespace), "spec": spec(name)}
+    answer = await _create(api, document, dry=True)
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    [cause] = [cause for cause in answer.json()["details"]["causes"] if cause["field"] == field]
+    assert "should match" in cause["message"]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
