@@ -134,6 +134,16 @@ def test_expected_detection_is_part_of_the_report(mlflow_server: str, registered
     assert load(artifacts[ARTIFACT]).expected == report.expected
 
 
+def test_the_recall_of_an_index_is_told(mlflow_server: str, registered: str, tmp_path: Path) -> None:
+    path = tmp_path / "many.parquet"
+    pyarrow.parquet.write_table(pa.Table.from_pandas(weather(8_000), preserve_index=False), path)
+    changes = {"detector": Detector.model_validate({"knn": {}}), "reference": DatasetRef(uri=str(path))}
+    report, artifacts = work(request_for(mlflow_server, registered, **changes), tmp_path / "work")
+    recall = load(artifacts[ARTIFACT]).scorer.parameters()["lists"]["recall"]
+    assert recall >= 0.99
+    assert f"its index finds {recall:.1%} of the nearest reference rows" in report.message
+
+
 def test_what_the_model_does_not_answer_is_told(mlflow_server: str, registered: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="has no features"):
         work(request_for(mlflow_server, registered, input=DetectorInput.FEATURES), tmp_path)
