@@ -63,6 +63,8 @@ class ControlPlane:
         self.folder = Path(folder or tempfile.mkdtemp(prefix="leeboard-kubernetes-")).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.audit_log = self.folder / "audit.jsonl"
+        self._audited_until = 0  # bytes of it that were read
+        self._audit_events: list[dict[str, Any]] = []
         self._keep = keep
         self._audited = list(audited)
         self._say = say
@@ -197,10 +199,14 @@ class ControlPlane:
 
     def requests(self, user: str | None = None) -> list[dict[str, Any]]:
         """Return all audit events, of one user or of all; reads only of those that are audited."""
-        if not self.audit_log.exists():
-            return []
-        events = [json.loads(line) for line in self.audit_log.read_text().splitlines() if line.endswith("}")]
-        return [event for event in events if user is None or event["user"]["username"] == user]
+        if self.audit_log.exists():
+            with self.audit_log.open("rb") as file:  # only what is new: it grows to tens of megabytes
+                file.seek(self._audited_until)
+                new = file.read()
+            whole = new[: new.rfind(b"\n") + 1]
+            self._audited_until += len(whole)
+            self._audit_events += [json.loads(line) for line in whole.splitlines()]
+        return [event for event in self._audit_events if user is None or event["user"]["username"] == user]
 
     def _audit_policy(self) -> dict[str, Any]:
         rules: list[dict[str, Any]] = [{"level": "None", "verbs": _READS}, {"level": "Metadata"}]
