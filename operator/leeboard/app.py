@@ -220,6 +220,7 @@ class _Binding:
         """Return the arguments of `kopf.spawn_tasks`."""
         registry, knobs = kopf.OperatorRegistry(), kopf.OperatorSettings()
         knobs.posting.enabled = False
+        knobs.persistence.diffbase_storage = _NoDifferences()
         kopf.on.login(registry=registry)(_login)
         kopf.on.probe(registry=registry, id="watches")(self._probe)
         for kind in WATCHED:
@@ -250,6 +251,19 @@ class _Binding:
         if dead := self.relister.dead:
             raise kopf.PermanentError(f"the watches of {', '.join(dead)} are behind the API server")
         return "alive"
+
+
+class _NoDifferences(kopf.DiffBaseStorage):
+    """Spares kopf a deep copy of each object that it sees: nothing here asks what has changed."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence({})
+
+    def fetch(self, **_: Any) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Put nothing on the object."""
 
 
 async def _login(**arguments: Any) -> kopf.ConnectionInfo | None:
