@@ -1,8 +1,10 @@
 """`leeboard-fetch` against a real MLflow server: whole, resumed, checked, refused."""
 
 import hashlib
+import itertools
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
@@ -16,13 +18,25 @@ from leeboard_workers.serving.fetch import SUMS, FetchError, fetch
 FILES = {"MLmodel": b"flavors: {}\n", "model.bin": bytes(range(256)) * 1000, "code/deep/inner.py": b"pass\n"}
 
 
+_numbers = itertools.count(1)
+"""A process that takes over tests from another may come to this file twice."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A folder with its sums is version 1 of a model; version 2 has sums that are wrong."""
+
+    model: str
+    uri: str
+    """Where the files of version 1 are."""
+
+
 @pytest.fixture(scope="module")
-def artifacts(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Log a folder with its sums, and one whose sums are wrong; register both; returns the first one's URI."""
+def logged(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> Logged:
     mlflow.set_tracking_uri(mlflow_server)
-    client = MlflowClient(mlflow_server)
-    client.create_registered_model("fetched")
-    run = client.create_run(client.create_experiment("fetch"))
+    client, model = MlflowClient(mlflow_server), f"fetched-{next(_numbers)}"
+    client.create_registered_model(model)
+    run = client.create_run(client.create_experiment(model))
     for name in ("good", "bad"):
         folder = tmp_path_factory.mktemp(name)
         for path, content in FILES.items():
@@ -33,8 +47,8 @@ def artifacts(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> s
         if name == "bad":
             (folder / "model.bin").write_bytes(b"something else")
         client.log_artifacts(run.info.run_id, str(folder), name)
-        client.create_model_version("fetched", f"{run.info.artifact_uri}/{name}", run.info.run_id)
-    return f"{run.info.artifact_uri}/good"
+        client.create_model_version(model, f"{run.info.artifact_uri}/{name}", run.info.run_id)
+    return Logged(model, f"{run.info.artifact_uri}/good")
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -42,9 +56,9 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path): (folder / path).read_bytes() for path in paths if not str(path).startswith((".", SUMS))}
 
 
-def test_fetches_what_the_registry_names_as_kserve_calls_it(mlflow_server: str, artifacts: str, tmp_path: Path) -> None:
-    del artifacts
-    command = [sys.executable, "-m", "leeboard_workers.serving.fetch", "models:/fetched/1", str(tmp_path / "mnt")]
+def test_fetches_what_the_registry_names_as_kserve_calls_it(mlflow_server: str, logged: Logged, tmp_path: Path) -> None:
+    source, target = f"models:/{logged.model}/1", str(tmp_path / "mnt")
+    command = [sys.executable, "-m", "leeboard_workers.serving.fetch", source, target]
     subprocess.run(command, check=True, env={"MLFLOW_TRACKING_URI": mlflow_server, "PATH": ""}, timeout=120)
     assert content(tmp_path / "mnt") == FILES
 
@@ -62,29 +76,28 @@ def test_says_by_its_exit_status_whether_the_store_is_away(
     assert done.stderr.startswith("cannot fetch models:/nobody/1: ")
 
 
-def test_what_is_whole_is_not_fetched_again(artifacts: str, tmp_path: Path) -> None:
-    assert artifacts.startswith("mlflow-artifacts:/")
-    assert set(fetch(artifacts, tmp_path)) == {*FILES, SUMS}
-    assert fetch(artifacts, tmp_path) == []
+def test_what_is_whole_is_not_fetched_again(logged: Logged, tmp_path: Path) -> None:
+    assert logged.uri.startswith("mlflow-artifacts:/")
+    assert set(fetch(logged.uri, tmp_path)) == {*FILES, SUMS}
+    assert fetch(logged.uri, tmp_path) == []
     (tmp_path / "model.bin").write_bytes(FILES["model.bin"][:100])  # cut off
     (tmp_path / "code/deep/inner.py").write_bytes(b"fail\n")  # of the right length
     (tmp_path / "MLmodel").unlink()
-    assert set(fetch(artifacts, tmp_path)) == set(FILES)
+    assert set(fetch(logged.uri, tmp_path)) == set(FILES)
     assert content(tmp_path) == FILES
 
 
-def test_a_file_that_is_not_what_its_sum_says_is_refused(artifacts: str, tmp_path: Path) -> None:
-    del artifacts
+def test_a_file_that_is_not_what_its_sum_says_is_refused(logged: Logged, tmp_path: Path) -> None:
     with pytest.raises(FetchError, match=r"model\.bin is not what SHA256SUMS says"):
-        fetch("models:/fetched/2", tmp_path)
+        fetch(f"models:/{logged.model}/2", tmp_path)
     assert not (tmp_path / "model.bin").exists()
 
 
-def test_more_than_was_allowed_is_refused(artifacts: str, tmp_path: Path) -> None:
+def test_more_than_was_allowed_is_refused(logged: Logged, tmp_path: Path) -> None:
     with pytest.raises(FetchError, match="longer than 1000 bytes"):
-        fetch(artifacts, tmp_path, max_bytes=1000)
+        fetch(logged.uri, tmp_path, max_bytes=1000)
 
 
-def test_nothing_is_refused(artifacts: str, tmp_path: Path) -> None:
+def test_nothing_is_refused(logged: Logged, tmp_path: Path) -> None:
     with pytest.raises(FetchError, match="there is nothing"):
-        fetch(artifacts + "/missing", tmp_path)
+        fetch(f"{logged.uri}/missing", tmp_path)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
 from scipy.special import expit, logsumexp, softmax
+from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -41,7 +42,7 @@ def test_a_network_shows_its_last_layer_but_one(data, activation: str) -> None: 
 @pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize("trees", BOOSTED)
 def test_boosted_trees_tell_their_margins(trees, data, *, alone: bool) -> None:  # noqa: ANN001
-    model = (trees if alone else make_pipeline(StandardScaler(), trees)).fit(*data)
+    model = (clone(trees) if alone else make_pipeline(StandardScaler(), clone(trees))).fit(*data)
     outputs = outputs_of(model, data[0])
     np.testing.assert_allclose(softmax(outputs.logits, axis=1), outputs.probabilities, rtol=1e-4, atol=1e-6)
     assert np.ptp(logsumexp(outputs.logits, axis=1)) > 0.01, "the logarithm of the probabilities is no margin"
@@ -50,8 +51,9 @@ def test_boosted_trees_tell_their_margins(trees, data, *, alone: bool) -> None: 
 
 @pytest.mark.parametrize("trees", [LGBMRegressor(n_estimators=5, verbose=-1), XGBRegressor(n_estimators=5)])
 def test_boosted_trees_that_regress_have_no_logits(trees) -> None:  # noqa: ANN001
-    outputs = outputs_of(trees.fit(*TWO), TWO[0])
-    assert (outputs.probabilities, outputs.logits, widths_of(trees)) == (None, None, {})
+    model = clone(trees).fit(*TWO)
+    outputs = outputs_of(model, TWO[0])
+    assert (outputs.probabilities, outputs.logits, widths_of(model)) == (None, None, {})
 
 
 def test_both_classes_of_a_binary_model_get_their_half_of_the_log_odds() -> None:
