@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,9 @@ async def serve(bench: Bench, version: str) -> None:
     await bench.patch(f"{path(bench.namespace, MODELS)}/flights/status", {"status": status})
 
 
-async def watch(bench: Bench, every: str = "10s") -> None:
+async def watch(bench: Bench, every: str = "10s", **more: Any) -> None:
     spec = {
+        **more,
         "modelDeploymentRef": {"name": "flights"},
         "schedule": {"every": every},
         "window": {"duration": "6h", "lag": "1s"},
@@ -254,3 +256,20 @@ async def test_without_the_collector_it_says_so_ends_what_runs_and_goes_on_when_
         await score(bench, mlflow_server, drifted=False)
         assert (await condition(bench, "Ready"))[0] == "True"
         await door.close()
+
+
+async def test_a_column_of_any_name_is_data_of_the_job_and_nothing_else(
+    bench: Bench, operator: Callable[..., OperatorProcess]
+) -> None:
+    hostile = ["$(reboot)", "`reboot`; reboot #", 'a"} or vector(reboot) #', "../../reboot", "${reboot}\n- reboot"]
+    await serve(bench, "1")
+    await watch(bench, columns={"exclude": hostile})
+    async with operator():
+        name = await unfinished_job(bench)
+        request = await request_of(bench, name)
+
+    assert isinstance(request, DriftRequest)
+    assert list(request.columns.exclude) == hostile
+    job = (await jobs(bench))[name]
+    assert job["spec"]["entrypoint"] == "leeboard-worker drift"
+    assert "reboot" not in json.dumps(job), "neither in a label, nor in a pod; the request is encoded"
