@@ -119,16 +119,19 @@ class Fleet:
             return 0
         return sum(int(float(number)) for number in re.findall(r"pass_seconds_count\{[^}]*\} (\S+)", text))
 
-    async def restart(self, within: float) -> float:
-        """Kill the operator, start it again, and return the seconds until it has looked at every object."""
+    async def restart(self, within: float) -> tuple[float, float]:
+        """Kill the operator, start it again, and return the seconds until it works and until it has looked at all."""
         await self.operator.kill()
         began = time.monotonic()
         await self.operator.start()
+        works = await self._looked_at(1, began, within)
+        return works, await self._looked_at(3 * self.size, began, within)
 
+    async def _looked_at(self, objects: int, began: float, within: float) -> float:
         async def looked() -> bool:
-            return await self.passes() >= 3 * self.size
+            return await self.passes() >= objects
 
-        await self.bench.until(looked, "a pass of each object", within=within)
+        await self.bench.until(looked, f"passes of {objects} objects", within=within)
         return time.monotonic() - began
 
     async def list_seconds(self) -> float:
