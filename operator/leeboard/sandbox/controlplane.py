@@ -63,7 +63,7 @@ class ControlPlane:
         self.folder = Path(folder or tempfile.mkdtemp(prefix="leeboard-kubernetes-")).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.audit_log = self.folder / "audit.jsonl"
-        self._audited_until = 0  # bytes of it that were read
+        self._audit_offset = 0  # bytes that were read
         self._audit_events: list[dict[str, Any]] = []
         self._keep = keep
         self._audited = list(audited)
@@ -201,10 +201,10 @@ class ControlPlane:
         """Return all audit events, of one user or of all; reads only of those that are audited."""
         if self.audit_log.exists():
             with self.audit_log.open("rb") as file:  # only what is new: it grows to tens of megabytes
-                file.seek(self._audited_until)
+                file.seek(self._audit_offset)
                 new = file.read()
             whole = new[: new.rfind(b"\n") + 1]
-            self._audited_until += len(whole)
+            self._audit_offset += len(whole)
             self._audit_events += [json.loads(line) for line in whole.splitlines()]
         return [event for event in self._audit_events if user is None or event["user"]["username"] == user]
 

@@ -258,7 +258,6 @@ async def test_a_changed_spec_forgets_the_count(world: PlayedWorld) -> None:
     await settle(world)
     assert status(world)["consecutiveRejections"] == 0
     assert "stoppedGeneration" not in status(world)
-    assert status(world)["observedGeneration"] == 2, "what else was seen is noted all the same"
 
 
 async def test_other_errors_of_the_spec_bring_no_event(world: PlayedWorld) -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
@@ -41,7 +43,7 @@ def test_a_network_shows_its_last_layer_but_one(data, activation: str) -> None: 
 @pytest.mark.parametrize("data", [TWO, THREE])
 @pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize("trees", BOOSTED)
-def test_boosted_trees_tell_their_margins(trees, data, *, alone: bool) -> None:  # noqa: ANN001
+def test_boosted_trees_tell_their_margins(trees: Any, data: tuple[Any, Any], *, alone: bool) -> None:
     model = (clone(trees) if alone else make_pipeline(StandardScaler(), clone(trees))).fit(*data)
     outputs = outputs_of(model, data[0])
     np.testing.assert_allclose(softmax(outputs.logits, axis=1), outputs.probabilities, rtol=1e-4, atol=1e-6)
@@ -50,7 +52,7 @@ def test_boosted_trees_tell_their_margins(trees, data, *, alone: bool) -> None: 
 
 
 @pytest.mark.parametrize("trees", [LGBMRegressor(n_estimators=5, verbose=-1), XGBRegressor(n_estimators=5)])
-def test_boosted_trees_that_regress_have_no_logits(trees) -> None:  # noqa: ANN001
+def test_boosted_trees_that_regress_have_no_logits(trees: Any) -> None:
     model = clone(trees).fit(*TWO)
     outputs = outputs_of(model, TWO[0])
     assert (outputs.probabilities, outputs.logits, widths_of(model)) == (None, None, {})

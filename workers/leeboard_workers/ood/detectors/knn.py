@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 
 from leeboard.api.outofdistribution import NearestNeighbours
 from leeboard_workers.ood.detectors.known import Known, Matrix
-from leeboard_workers.ood.detectors.lists import FEWEST_ROWS, Lists, normalized
-
-_BLOCK_CELLS = 8_000_000
-"""Cosines that are held at once (64 MB)."""
+from leeboard_workers.ood.detectors.lists import FEWEST_ROWS, Lists, blocks, normalized
 
 
 @dataclass(frozen=True)
@@ -62,14 +59,12 @@ class NearestNeighboursScorer:
         directions = normalized(rows)
         if self.lists is not None:
             return _distance(self.lists.cosines(directions, self.bank, self.neighbours))
-        scores = np.empty(len(rows))
-        block = max(1, _BLOCK_CELLS // self.bank.shape[1])
-        for start in range(0, len(rows), block):
-            cosines = directions[start : start + block] @ self.bank
-            at = cosines.shape[1] - self.neighbours
+        at, scores = self.bank.shape[1] - self.neighbours, [np.empty(0)]
+        for some in blocks(directions, self.bank.shape[1]):
+            cosines = some @ self.bank
             cosines.partition(at, axis=1)
-            scores[start : start + block] = _distance(cosines[:, at])
-        return scores
+            scores.append(_distance(cosines[:, at]))
+        return np.concatenate(scores)
 
     def parameters(self) -> dict[str, Any]:
         """Return what is stored as JSON."""

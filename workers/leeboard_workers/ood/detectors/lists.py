@@ -27,7 +27,7 @@ _JUDGES = 500
 _BATCH = 2_048
 _EPOCHS = 5
 _BLOCK_CELLS = 8_000_000
-"""Cosines that are held at once (64 MB)."""
+"""Cosines that are held at once."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Lists:
         order = rng.permutation(len(directions))
         judges, others = order[:_JUDGES], order[_JUDGES:]
         centres = _centres(directions[others], math.isqrt(len(directions)), int(rng.integers(2**31)))
-        of_row = np.concatenate([(block @ centres).argmax(axis=1) for block in _blocks(directions, centres.shape[1])])
+        of_row = np.concatenate([(block @ centres).argmax(axis=1) for block in blocks(directions, centres.shape[1])])
         sizes = np.bincount(of_row, minlength=centres.shape[1])
         ranks = _ranks_of_neighbours(directions, judges, centres, of_row, neighbours)
         wanted = int(np.quantile(ranks, LEAST_RECALL, method="inverted_cdf")) + 1
@@ -111,6 +111,12 @@ def normalized(rows: Matrix) -> Matrix:
     return scaled
 
 
+def blocks(rows: NDArray[Any], columns: int) -> list[NDArray[Any]]:
+    """Cut rows so that each block times so many columns stays within a bound of memory (64 MB of cosines)."""
+    size = max(1, _BLOCK_CELLS // columns)
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
 def _centres(directions: Matrix, lists: int, seed: int) -> Matrix:
     from sklearn.cluster import MiniBatchKMeans  # noqa: PLC0415 (slow to import, and whoever scores does not need it)
 
@@ -120,20 +126,12 @@ def _centres(directions: Matrix, lists: int, seed: int) -> Matrix:
     return np.ascontiguousarray(normalized(means.cluster_centers_).T)
 
 
-def _blocks(rows: Matrix, columns: int) -> list[Matrix]:
-    """Cut rows so that each block times so many columns stays within the bound."""
-    size = max(1, _BLOCK_CELLS // columns)
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-
 def _ranks_of_neighbours(
     directions: Matrix, judges: Labels, centres: Matrix, of_row: Labels, neighbours: int
 ) -> Labels:
     """Return judges by neighbours: how many lists are nearer to the judge than that of its true neighbour."""
     ranks = []
-    size = max(1, _BLOCK_CELLS // len(directions))
-    for start in range(0, len(judges), size):
-        some = judges[start : start + size]
+    for some in blocks(judges, len(directions)):
         cosines = directions[some] @ directions.T
         np.put_along_axis(cosines, some[:, None], -2.0, axis=1)
         nearest = np.argpartition(cosines, -neighbours, axis=1)[:, -neighbours:]
