@@ -40,7 +40,11 @@ async def test_both_arms_of_a_copied_request_see_the_same_id(tmp_path: Path):
             async def routed() -> bool:
                 return (await asked()).status_code == httpx.codes.OK
 
+            async def settled() -> bool:
+                return len(candidate.asked) == len(stable.asked)
+
             await until(routed, "the route to be followed", within=30, every=0.1)
+            await until(settled, "the copy of the first request", within=10, every=0.05)
             stable.asked.clear()
             candidate.asked.clear()
             assert (await asked()).json() == {"version": 1}
