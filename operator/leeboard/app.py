@@ -91,7 +91,7 @@ class Operator:
         self._loops = {loop.kind: loop for loop in loops}
         self._stop = asyncio.Event()
         self.telemetry = Telemetry()
-        self.queue = WorkQueue()
+        self.queue = WorkQueue(share=max(1, settings.max_passes * 3 // 4))
         self.store = Store(self._look_at)
 
     def stop(self) -> None:

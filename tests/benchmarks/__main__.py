@@ -27,6 +27,7 @@ WORKLOADS = (
     "footprint",
     "flavours",
     "operator",
+    "fairness",
     "logtable",
     "endurance",
     "texts",

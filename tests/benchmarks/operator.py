@@ -40,7 +40,7 @@ def figures() -> Iterator[Figure]:
 
 async def _fleet() -> list[Figure]:
     objects = f"{3 * EACH:,} objects"
-    async with _ships() as ships:
+    async with ships_of(EACH) as ships:
         await ships.make()
         await ships.operator.start()
         settled = await ships.settle(PATIENCE)
@@ -65,17 +65,20 @@ async def _fleet() -> list[Figure]:
 
 
 @asynccontextmanager
-async def _ships() -> AsyncIterator[Fleet]:
+async def ships_of(each: int, *more_namespaces: str) -> AsyncIterator[Fleet]:
+    """Have a fleet of so many objects of each kind on a cluster of its own, and perhaps other namespaces beside it."""
     plane = ControlPlane(say=print)
     with tempfile.TemporaryDirectory(prefix="leeboard-bench-") as folder, serve_mlflow(Path(folder)) as mlflow:
         try:
             await plane.start()
             await plane.install_crds([*await crds.neighbours(print), *crds.read(OWN_CRDS)])
-            await plane.make_namespace("fleet")
+            for name in ("fleet", *more_namespaces):
+                await plane.make_namespace(name)
             os.environ["KUBECONFIG"] = str(plane.kubeconfig(USER, ["system:masters"]))
             async with plane.client() as person:
                 log = Path(folder) / "operator.log"
-                async with fleet(Bench(plane, "fleet", person), mlflow, EACH, log) as ships:
+                async with fleet(Bench(plane, "fleet", person), mlflow, each, log) as ships:
+                    ships.operator.variables["LEEBOARD_NAMESPACES"] = ",".join(("fleet", *more_namespaces))
                     yield ships
         finally:
             await plane.stop()

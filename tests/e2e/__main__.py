@@ -15,6 +15,7 @@ from tests.e2e.cluster import RealCluster
 from tests.e2e.pods import PodStory
 from tests.e2e.settings import Settings
 from tests.e2e.traffic import Traffic
+from tests.e2e.usage import Usage
 
 KEPT = Path("build/e2e")
 BAD_DAYS_ROWS = ("2013-12-01", "2013-12-08")
@@ -34,19 +35,21 @@ async def main() -> int:
     with Story(console, moving) as story, tempfile.TemporaryDirectory(prefix="leeboard-e2e-") as folder:
         story.chapter("0 · What stands")
         async with RealCluster(settings, KEPT / "logs", story.say) as stage:
-            watch = Watch(stage, MODEL)
+            watch, usage = Watch(stage, MODEL), Usage(stage)
             try:
-                if not settings.bad_days:
-                    told.append(PodStory(stage, story, watch, data, Path(folder)))
-                    await told[0].run()
-                    told.clear()
-                async with Traffic(stage, MODEL, data.between(*BAD_DAYS_ROWS)) as traffic:
-                    await BadDays(stage, story, watch, traffic).run(settings.bad_days)
+                async with usage:
+                    if not settings.bad_days:
+                        told.append(PodStory(stage, story, watch, data, Path(folder)))
+                        await told[0].run()
+                        told.clear()
+                    async with Traffic(stage, MODEL, data.between(*BAD_DAYS_ROWS)) as traffic:
+                        await BadDays(stage, story, watch, traffic).run(settings.bad_days)
             except Exception as error:  # noqa: BLE001 (whatever it is, what was told so far is kept)
                 story.claim(f"it could be told to its end ({error!r})", holds=False)
             finally:
                 await watch.close()
                 await stage.save_logs()
+    console.print(usage.table())
     failed = [what for what, holds in story.claims if not holds]
     console.print(f"\n{len(story.claims) - len(failed)} of {len(story.claims)} claims observed")
     console.save_html(str(KEPT / "story.html"))

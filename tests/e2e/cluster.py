@@ -159,7 +159,8 @@ class RealCluster:
         await asyncio.to_thread(self._helm_run, "uninstall", "leeboard", "--ignore-not-found", "--wait")
         await self.kubectl("delete", "clusterstoragecontainer", "leeboard-fetch", "--ignore-not-found")
         await self.kubectl("delete", "namespace", SYSTEM, "--ignore-not-found", "--timeout=180s")
-        await self.kubectl("delete", "pv", "leeboard-e2e-mlflow", "leeboard-e2e-journal", "--ignore-not-found")
+        volumes = [f"leeboard-e2e-{name}" for name in ("mlflow", "journal", "more")]
+        await self.kubectl("delete", "pv", *volumes, "--ignore-not-found")
 
     async def _install_chart(self) -> None:
         await self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "charts/leeboard/crds"))

@@ -62,6 +62,32 @@ class Fleet:
     mlflow: MlflowClient
     size: int
 
+    async def make_refused(self, count: int, namespace: str) -> None:
+        """Create ModelDeployments in a namespace whose quota refuses the arms of all of them."""
+        where = f"/api/v1/namespaces/{namespace}/resourcequotas"
+        hard = {"hard": {"count/inferenceservices.serving.kserve.io": "0"}}
+        quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"}, "spec": hard}
+        (await self.bench.person.post(where, json=quota)).raise_for_status()
+        used = {"used": dict.fromkeys(hard["hard"], "0")}
+        await self.bench.patch(f"{where}/full/status", {"status": hard | used})  # as the quota's controller does
+        elsewhere = Bench(self.bench.plane, namespace, self.bench.person)
+        limit = asyncio.Semaphore(AT_ONCE)
+
+        async def create(number: int) -> None:
+            metadata = {"name": f"refused-{number}", "namespace": namespace}
+            spec = {"model": {"name": self.names[0]}}
+            manifest = {"apiVersion": API, "kind": "ModelDeployment", "metadata": metadata, "spec": spec}
+            async with limit:
+                await elsewhere.create(manifest, PLURALS["ModelDeployment"])
+
+        await asyncio.gather(*(create(number) for number in range(count)))
+
+    async def refused(self, namespace: str) -> int:
+        """Return how many ModelDeployments of a namespace say that the quota refuses their arms."""
+        answer = await self.bench.person.get(path(namespace, PLURALS["ModelDeployment"]))
+        told = [(raw.get("status") or {}).get("conditions", []) for raw in answer.json()["items"]]
+        return sum(any("quota" in entry.get("message", "") for entry in conditions) for conditions in told)
+
     @property
     def names(self) -> list[str]:
         return [f"model-{number}" for number in range(self.size)]

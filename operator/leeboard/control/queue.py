@@ -1,5 +1,7 @@
 """The work queue: a key stands in it once, is worked on by one worker at a time, and may be due later.
 
+Namespaces take turns, and none takes every worker: a thousand failing objects of one do not hold up the others.
+
 add(key) ──► due now ──► a worker's pass ──► Finished(look=30 s) ──► due in 30 s ──► …
                 ▲                │ failed ──► due after its own back-off
                 └── add(key) during the pass: due again at once when the pass ends
@@ -9,6 +11,7 @@ import asyncio
 import heapq
 import itertools
 import logging
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 
 from leeboard.control.backoff import Backoff
@@ -26,10 +29,14 @@ class WorkQueue:
 
     Args:
         backoff: How long failing keys wait.
+        share: So many keys of one namespace are worked on at once, at most.
     """
 
-    def __init__(self, backoff: Backoff[Ref] | None = None) -> None:
+    def __init__(self, backoff: Backoff[Ref] | None = None, share: int = 64) -> None:
         self._backoff = backoff or Backoff[Ref]()
+        self._share = share
+        self._turns: dict[str, deque[Ref]] = {}
+        self._in_work: Counter[str] = Counter()
         self._due: dict[Ref, float] = {}
         self._heap: list[tuple[float, int, Ref]] = []
         self._busy: set[Ref] = set()
@@ -77,12 +84,12 @@ class WorkQueue:
     async def _take(self) -> Ref | None:
         while not self._closed:
             now = asyncio.get_running_loop().time()
-            while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
-                heapq.heappop(self._heap)  # superseded by an earlier due time
-            if self._heap and self._heap[0][0] <= now:
-                _, _, key = heapq.heappop(self._heap)
+            self._line_up(now)
+            key = self._next_in_turn()
+            if key is not None:
                 del self._due[key]
                 self._busy.add(key)
+                self._in_work[key.namespace] += 1
                 return key
             self._changed.clear()
             wait = self._heap[0][0] - now if self._heap else None
@@ -93,8 +100,32 @@ class WorkQueue:
                 continue
         return None
 
+    def _line_up(self, now: float) -> None:
+        """Let the keys that are due stand in the lines of their namespaces."""
+        while self._heap:
+            due, _, key = self._heap[0]
+            if self._due.get(key) == due:
+                if due > now:
+                    return
+                self._turns.setdefault(key.namespace, deque()).append(key)
+            heapq.heappop(self._heap)  # what is left was superseded by an earlier due time
+
+    def _next_in_turn(self) -> Ref | None:
+        for namespace, line in self._turns.items():
+            if self._in_work[namespace] < self._share:
+                del self._turns[namespace]
+                key = line.popleft()
+                if line:
+                    self._turns[namespace] = line  # behind the others
+                return key
+        return None
+
     def _done(self, key: Ref, finished: Finished) -> None:
         self._busy.discard(key)
+        self._in_work[key.namespace] -= 1
+        if not self._in_work[key.namespace]:
+            del self._in_work[key.namespace]
+        self._changed.set()
         after = finished.look.after
         if finished.failed:
             delay = self._backoff.failed(key)

@@ -90,6 +90,32 @@ async def test_so_many_passes_at_once_as_there_are_workers():
     assert sorted(work.passes) == keys
 
 
+async def test_namespaces_take_turns():
+    queue, work = WorkQueue(), Work()
+    many = [Ref("DriftMonitor", "failing", f"m{number}") for number in range(1000)]
+    for key in (*many, ONE, OTHER):
+        queue.add(key)
+    async with working(queue, work):
+        await work.until(1002)
+    assert work.passes == [many[0], ONE, many[1], OTHER, *many[2:]]
+
+
+async def test_a_namespace_whose_passes_hang_leaves_workers_to_the_others():
+    queue, work = WorkQueue(share=2), Work()
+    work.gate.clear()
+    hanging = [Ref("DriftMonitor", "hanging", f"m{number}") for number in range(5)]
+    for key in hanging:
+        queue.add(key)
+    async with working(queue, work, workers=3):
+        await work.until(2)
+        queue.add(ONE)
+        await work.until(3)
+        assert work.passes == [*hanging[:2], ONE]
+        work.gate.set()
+        await work.until(6)
+    assert work.passes == [*hanging[:2], ONE, *hanging[2:]]
+
+
 async def test_a_look_brings_the_next_pass():
     queue, work = WorkQueue(), Work(lambda number: Finished(Look(0.01 if number < 3 else None)))
     queue.add(ONE)
