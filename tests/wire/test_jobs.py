@@ -9,9 +9,9 @@ from leeboard.control.ref import Ref
 from leeboard.retrainpolicy import LOOP
 from tests.support.bench import Bench, path
 from tests.support.dyingoperator import Fate
+from tests.support.life import NAME, POLICY, Life, passed
 from tests.support.operatorprocess import RAY, jobs
 from tests.support.playedmodel import ZERO, arm_of
-from tests.wire.test_killed_at_every_write import NAME, POLICY, Life, passed
 
 MODELS, POLICIES = "modeldeployments", "retrainpolicies"
 

@@ -9,27 +9,24 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from leeboard.contract import tags
-from leeboard.contract.jobs import FitDetectorReport, JobOutcome, RetrainReport, RetrainRequest
-from leeboard.contract.registry import ModelVersion, RegisteredModel
+from leeboard.contract.jobs import FitDetectorReport, JobOutcome
 from leeboard.control.client import Client
 from leeboard.control.clock import iso
 from leeboard.control.ref import Ref
 from leeboard.modeldeployment import LOOP as ROLLOUT
 from leeboard.retrainpolicy import LOOP as RETRAINING
-from leeboard.settings import Settings
 from tests.support.bench import Bench, path
-from tests.support.dyingoperator import Fate, MortalOperator, PlayedNeighbours
-from tests.support.operatorprocess import end_job, jobs, request_of
-from tests.support.playedcluster import PlayedCluster
+from tests.support.dyingoperator import Fate
+from tests.support.life import NAME, POLICY, Life, passed
+from tests.support.operatorprocess import jobs
 from tests.support.playedmodel import arm_of
 
-NAME = "flights"
 SAMPLE = 4
 STEPS = [{"weight": 20, "hold": "1m"}, {"weight": 60, "hold": "1m"}]
 METRIC = {"name": "business", "promql": {"query": "vector(1)", "min": 0.5}}
@@ -43,42 +40,6 @@ DEPLOYMENT = {
         "scaleDownDelay": "1m",
     },
 }
-POLICY = {
-    "modelDeploymentRef": {"name": NAME},
-    "level": {"manual": {}},
-    "data": {"window": {"duration": "14d"}},
-    "trainer": {"builtin": {"refit": {}}},
-    "evaluation": {"gates": [{"name": "better", "metric": "roc_auc", "minGainOverChampion": 0}]},
-}
-
-
-@dataclass
-class Life:
-    """What one operator, or two in a row, made of the world."""
-
-    bench: Bench
-    client: Client
-    fate: Fate
-    neighbours: PlayedNeighbours = field(init=False)
-    operator: MortalOperator = field(init=False)
-    cluster: PlayedCluster = field(init=False)
-
-    def __post_init__(self) -> None:
-        first = RegisteredModel("flights", aliases={"champion": "1"}, versions={"1": ModelVersion("1")})
-        self.neighbours = PlayedNeighbours(self.fate, first)
-        settings = Settings(collector_url="http://collector", namespaces=(self.bench.namespace,))
-        self.operator = MortalOperator(self.client, self.neighbours, self.fate, settings)
-        self.cluster = PlayedCluster(self.bench)
-
-    async def read(self, plural: str) -> dict[str, Any]:
-        return dict((await self.bench.read(NAME, plural)).get("status") or {})
-
-    async def answer_jobs(self, report: Any) -> None:
-        for name, raw in (await jobs(self.bench)).items():
-            if "status" not in raw:
-                request = await request_of(self.bench, name)
-                self.neighbours.answer(request.request_hash, report(request))
-                await end_job(self.bench, name)
 
 
 def conditions(status: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -199,13 +160,6 @@ async def _begin_anew(bench: Bench) -> None:
 
 
 # -- a retraining --
-
-
-def passed(request: Any) -> RetrainReport:
-    assert isinstance(request, RetrainRequest)
-    return RetrainReport(
-        request_hash=request.request_hash, outcome=JobOutcome.MEASURED, passed=True, version="2", high_water_mark=9
-    )
 
 
 async def retrain(life: Life) -> dict[str, Any]:
