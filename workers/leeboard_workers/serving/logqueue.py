@@ -20,7 +20,7 @@ from leeboard_workers.serving.metrics import Metrics
 
 _PATH = "/v1/predictions"
 _MAX_WAITING_BYTES = 64_000_000
-_MAX_GROUP_BYTES = 4_000_000
+_MAX_GROUP_BYTES = 1_000_000
 _MAX_GROUP = 512
 _LINGER_SECONDS = 0.1
 _FIRST_PAUSE_SECONDS = 0.1
@@ -66,7 +66,7 @@ class LogQueue:
             if not self._waiting:
                 self._filled.clear()
                 await self._filled.wait()
-            if len(self._waiting) < _MAX_GROUP:  # a moment more fills the group
+            if len(self._waiting) < _MAX_GROUP and self._bytes < _MAX_GROUP_BYTES:  # a moment more fills the group
                 await _wait(self._closing, _LINGER_SECONDS)
             if self._waiting:
                 await self._send_group()

@@ -59,3 +59,21 @@ async def test_documents_refused_inside_an_answer_that_took_others_are_counted()
 @pytest.mark.parametrize("body", [b"\xff", b"[]", b'{"refusedAt": [-7, 99]}'])
 async def test_an_odd_acknowledgement_ends_nothing(body: bytes) -> None:
     assert await send([lambda: web.Response(body=body)], [2]) == (0, 1)
+
+
+async def test_a_group_is_a_megabyte_at_most_but_for_a_document_that_is_longer() -> None:
+    sizes: list[int] = []
+
+    async def take(request: web.Request) -> web.Response:
+        sizes.append(len(await request.read()))
+        return taken()()
+
+    app = web.Application(client_max_size=2**22)
+    app.router.add_post("/v1/predictions", take)
+    async with TestServer(app) as server:
+        queue = LogQueue(str(server.make_url("/")), None, metrics())
+        for length in (400_000, 400_000, 400_000, 1_500_000, 10):
+            queue.put({"value": "x" * length}, 1)
+        queue.close()
+        await asyncio.wait_for(queue.run(), 10)
+    assert [size // 100_000 for size in sizes] == [8, 4, 15, 0]
