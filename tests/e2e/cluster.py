@@ -48,6 +48,7 @@ CHANGES: dict[str, Manifest] = {
     "DriftMonitor": {"job": {"clusterSelector": {"ray.io/cluster": "pool"}}, "window": {"minRows": 1500}},
     "RetrainPolicy": {"job": OWN_CLUSTER},
 }
+RECORDED = ("httproutes", "inferenceservices", "rayjobs")
 Say = Callable[[str], None]
 
 
@@ -132,6 +133,8 @@ class RealCluster:
         await self._door("kubectl-proxy", [str(self._kubectl), *context, "proxy", "--port", self._port], "/version")
         await self._forward("mlflow", PARTS, "5000", self.mlflow_url, "/health")
         await self._forward("leeboard-collector", SYSTEM, "80", self.collector_url, "/healthz")
+        for plural in RECORDED:
+            await self._record(plural)
         self.gateway_url = self.gateway_url or await self._gateway_address()
         self._operators = {pod["metadata"]["uid"] for pod in await self.pods(SYSTEM, "app.kubernetes.io/name=leeboard")}
 
@@ -199,6 +202,12 @@ class RealCluster:
             return await answers(f"{url or str(self.client.base_url).rstrip('/')}{probe}")
 
         await self.supervisor.start(name, command, ready=ready)
+
+    async def _record(self, plural: str) -> None:
+        """Keep every state of some objects beside the logs: what the stand-ins of the sandbox must be like."""
+        context = ["--context", self.settings.context] if self.settings.context else []
+        words = ["-n", MODELS, "get", plural, "--watch", "--output-watch-events", "--output=json"]
+        await self.supervisor.start(f"{plural}-as-they-were", [str(self._kubectl), *context, *words])
 
     async def _forward(self, service: str, namespace: str, port: str, url: str, probe: str) -> None:
         """Forward a port, again whenever the pod behind it has gone."""

@@ -14,8 +14,8 @@ from tests.e2e.cluster import MODELS, PARTS, SYSTEM, RealCluster
 
 EVERY = 10.0
 """Seconds between two looks."""
-_OF_ONE_POD = re.compile(r"(-[0-9a-f]{8,10})?-[a-z0-9]{5}$")
-_ARM = re.compile(r"-[0-9a-f]{8}-(predictor|transformer)")
+_RANDOM = re.compile(r".*\d.*|[^aeiou]{5,}")
+"""Hashes, versions, and the letters that Kubernetes draws, among which there are no vowels."""
 
 
 class Usage:
@@ -71,9 +71,8 @@ class Usage:
 
 def part_of(pod: dict[str, str]) -> str:
     """Name the part that a pod is of, without what tells one pod from the next."""
-    name = _OF_ONE_POD.sub("", pod["name"])
-    name = _ARM.sub(r", \1", name)
-    return f"{pod['namespace']}: {name}"
+    words = [word for word in pod["name"].split("-") if not _RANDOM.fullmatch(word)]
+    return f"{pod['namespace']}: {'-'.join(words)}"
 
 
 def _containers(pod: dict[str, Any], of: str, what: str) -> float:
