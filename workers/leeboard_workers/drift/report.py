@@ -19,6 +19,7 @@ _METHODS = {
     "KullbackLeibler": "Kullback–Leibler",  # noqa: RUF001 (typography)
     "PopulationStability": "PSI",
     "Hellinger": "Hellinger",
+    "TotalVariation": "total variation",
 }
 _KINDS = {
     "univariateTest": "test of each column",

@@ -7,7 +7,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from leeboard.api.checks import Check, UnivariateDistance, UnivariateTest
+from leeboard.api.checks import (
+    CategoricalDistance,
+    CategoricalTest,
+    Check,
+    NumericDistance,
+    NumericTest,
+    UnivariateDistance,
+    UnivariateTest,
+)
 from leeboard.contract.jobs import DriftReport, JobOutcome
 from leeboard_workers.drift import compare
 from leeboard_workers.drift.page import number, p_value, percent
@@ -93,6 +101,22 @@ def test_quiet_and_insufficient_windows_say_so(report: DriftReport):
     few = DriftReport(request_hash="abc", outcome=JobOutcome.INSUFFICIENT, message="too few rows")
     assert (verdict_of(few), headline(few)) == ("Insufficient", "too few rows")
     outline(html(few, STORY))
+
+
+METHODS = [
+    *(UnivariateTest(numeric=method) for method in NumericTest),
+    *(UnivariateTest(categorical=method) for method in CategoricalTest),
+    *(UnivariateDistance(numeric=method) for method in NumericDistance),
+    *(UnivariateDistance(categorical=method) for method in CategoricalDistance),
+]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+def test_the_page_has_a_word_for_every_method(method: UnivariateTest | UnivariateDistance):
+    draw = np.random.default_rng(0)
+    then, now = (pa.table({"x": draw.normal(size=90), "c": draw.choice(["a", "b"], 90)}) for _ in range(2))
+    member = "univariate_test" if isinstance(method, UnivariateTest) else "univariate_distance"
+    outline(compare(then, now, [Check(name="columns", **{member: method})]).to_html())
 
 
 def test_numbers_for_mlflow(report: DriftReport):
