@@ -158,7 +158,8 @@ def performance_report(
     if lacking is not None:
         wanted, message = lacking
         undecided = tuple(report.model_copy(update={"drifted": False}) for report in reports)
-        shown = performance.model_copy(update={"metrics": undecided})
+        labels = performance.labels and performance.labels.model_copy(update={"drifted": False})
+        shown = performance.model_copy(update={"metrics": undecided, "labels": labels})
         guessed = [report for report in reports if report.estimate is not None]
         if guessed:
             message += f"; by the answers' own confidence {guessed[0].name} is about {_number(guessed[0].estimate)}"

@@ -52,6 +52,16 @@ def test_names_the_kind(sentence: str, window: Outcomes, kinds: list[str], *, in
     assert all(kind.evidence for kind in found)
 
 
+def test_too_few_labels_name_no_kind():
+    early = world(1, base=2.0)
+    early = Outcomes(early.truth[:300], early.answer[:300], early.classes, early.probabilities[:300])
+    check = Performance(metrics=[PerformanceMetric(name="accuracy", max_drop=0.03)], min_coverage=0.6)
+    coverage = Coverage("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", 4_000, early.rows)
+    found = performance_report("quality", check, coverage, window=early, reference=world(0))
+    assert found.performance.labels.effect > 0.1
+    assert kinds_of([found]) == ()
+
+
 def test_evidence_names_numbers():
     [concept] = kinds_of([judged(world(1, concept=0.2))])
     assert concept.evidence.startswith("inputs do not explain it: accuracy is 0.")
