@@ -24,7 +24,7 @@ class DataQuality(ApiModel):
     duplicates: Share = 0.01
     """Largest share of rows that were logged twice: same request id, row and arm."""
     type_changes: OnFinding = OnFinding.BREACH
-    """Numbers that became text, or text that became numbers: Breach or Ignore."""
+    """Numbers, text, times or lists that became another of these: Breach or Ignore."""
     constant_columns: OnFinding = OnFinding.BREACH
     """Columns that vary in the reference and hold a single value in the window: Breach or Ignore."""
     schema_differences: OnFinding = OnFinding.BREACH

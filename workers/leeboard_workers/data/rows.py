@@ -1,5 +1,6 @@
 """Rows that are read column by column, from memory or from where they are stored."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
@@ -7,6 +8,17 @@ from typing import Protocol, Self
 import pyarrow as pa
 
 from leeboard_workers.data.datasets import sample_rows
+
+
+def each_once(names: Sequence[str], side: str) -> None:
+    """Refuse several columns of one name: nobody could tell which is meant.
+
+    Raises:
+        ValueError: the side, as people call it, has such columns.
+    """
+    doubled = sorted(name for name, times in Counter(names).items() if times > 1)
+    if doubled:
+        raise ValueError(f"the {side} has several columns named {', '.join(doubled)}: rename them")
 
 
 class Rows(Protocol):

@@ -4,9 +4,11 @@ A reference keeps its most frequent levels apart and counts the others together.
 its reference: levels that the reference keeps stay apart, and what it pooled is pooled in the window, too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -45,12 +47,10 @@ class LevelCounter:
         Args:
             like: The reference's levels; none for the reference itself.
         """
-        levels = self.levels if like is None else _as_named(self.levels, like)
+        levels = self.levels if like is None else _as_named(self.levels, list(like.counts))
         known = np.zeros(len(levels), dtype=bool)
         if like is not None and like.counts:
-            known = pc.is_in(levels, value_set=pa.array(list(like.counts), pa.large_string())).to_numpy(
-                zero_copy_only=False
-            )
+            known = _among(levels, pa.array(list(like.counts), pa.large_string()))
         kept = _mapping(levels.filter(pa.array(known)), self.counts.filter(pa.array(known)))
         rest = pa.table({"level": levels.filter(pa.array(~known)), "count": self.counts.filter(pa.array(~known))})
         apart = 0 if like is not None and like.other_levels else min(MAX_LEVELS, rest.num_rows)
@@ -67,6 +67,11 @@ class LevelCounter:
             other_levels=rest.num_rows - apart,
             nulls=self.nulls,
         )
+
+    def known_to(self, reference: Self) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+        """Return the levels as the reference spells them, and which of them it holds, however many it has."""
+        levels = _as_named(self.levels, reference.levels.slice(0, 3).to_pylist())
+        return levels, _among(levels, reference.levels)
 
     def _merge(self, levels: pa.Array, counts: pa.Array) -> None:
         encoded = pa.concat_arrays([self.levels, levels]).dictionary_encode()
@@ -143,10 +148,15 @@ def _named(values: pa.Array, counts: pa.Array) -> tuple[pa.Array, pa.Array, int]
     return pa.array(list(merged), pa.large_string()), pa.array(list(merged.values()), pa.int64()), missing
 
 
-def _as_named(levels: pa.Array, like: CategoricalValues) -> pa.Array:
+def _among(levels: pa.Array, known: pa.Array) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = pc.is_in(levels, value_set=known).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _as_named(levels: pa.Array, known: Sequence[str]) -> pa.Array:
     """Read logged 0 and 1 as the reference's booleans, since JSON and Delta may have made numbers of them."""
     names = {"0": "false", "1": "true"}
-    if len(levels) <= len(names) and set(like.counts) <= set(names.values()) and set(levels.to_pylist()) <= set(names):
+    if len(levels) <= len(names) and set(known) <= set(names.values()) and set(levels.to_pylist()) <= set(names):
         return pa.array([names[level] for level in levels.to_pylist()], pa.large_string())
     return levels
 

@@ -45,7 +45,9 @@ def handle(request: DriftRequest, desk: Desk) -> tuple[DriftReport, Artifacts]:
     if of_rows and not few:
         comparison = _compared([check for check in of_rows if check.data_quality is None], request, sides, desk)
         judged |= {report.name: report for report in comparison.checks}
-        judged |= {check.name: _quality(check, request, sides) for check in of_rows if check.data_quality is not None}
+        judged |= {
+            check.name: _quality(check, request, sides, desk) for check in of_rows if check.data_quality is not None
+        }
     measured = comparison is not None or any(report.statistic is not None for report in judged.values())
     report = DriftReport(
         request_hash=request.request_hash,
@@ -79,7 +81,7 @@ def _too_few(request: DriftRequest, sides: Sides) -> str:
     return ""
 
 
-def _quality(check: Check, request: DriftRequest, sides: Sides) -> CheckReport:
+def _quality(check: Check, request: DriftRequest, sides: Sides, desk: Desk) -> CheckReport:
     if check.data_quality is None:
         raise ValueError(f"the check {check.name} is not about the data's quality")
     named = selected_columns(request.columns, _shared(sides))
@@ -88,10 +90,11 @@ def _quality(check: Check, request: DriftRequest, sides: Sides) -> CheckReport:
     return quality_report(
         check.name,
         check.data_quality,
-        then.table([name for name in named if name in then.names]),
-        now.table([name for name in named if name in now.names]),
+        then.select([name for name in named if name in then.names]),
+        now.select([name for name in named if name in now.names]),
         expected=expected,
         doubled=sides.log.doubled_rows,
+        run=desk.sharing((then.rows + now.rows) * len(named)),
     )
 
 

@@ -1,5 +1,7 @@
 """Faults of the data, each in one sentence that names the column."""
 
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from leeboard.api.quality import DataQuality, OnFinding
+from leeboard_workers.data.rows import TableRows
 from leeboard_workers.drift.quality import quality_report
 
 ROWS = 400
@@ -14,6 +17,13 @@ DRAW = np.random.default_rng(0)
 NUMBERS = pa.array(DRAW.uniform(0, 10, ROWS))
 WORDS = pa.array(DRAW.choice(["iron", "stone"], ROWS))
 BOOLEANS = pa.array([index % 2 == 0 for index in range(ROWS)])
+LISTS = pa.array([[1.0]] * ROWS)
+JANUARY, MAY = (
+    pa.array([datetime(2026, month, 1) + timedelta(hours=hour) for hour in range(ROWS)], pa.timestamp("us"))  # noqa: DTZ001
+    for month in (1, 5)
+)
+WRITTEN = pa.array([time.isoformat() for time in MAY.to_pylist()])
+IDS = pa.array([f"id{index}" for index in range(3_000)])
 
 
 def mixed(usual: pa.Array, strange: list[Any], share: float) -> pa.Array:
@@ -44,7 +54,20 @@ CASES = [
     ("booleans logged as numbers", BOOLEANS, pa.array([float(value) for value in BOOLEANS.to_pylist()]), None, ""),
     ("numbers logged as integers", pa.array([0.0, 1.0] * 200), pa.array([0, 1] * 200), None, ""),
     ("nothing at all", NUMBERS, pa.array([], pa.float64()), None, ""),
-    ("lists, which are compared in no way", pa.array([[1.0]] * ROWS), pa.array([[2.0]] * ROWS), None, ""),
+    ("lists, which are compared in no way", LISTS, pa.array([[2.0]] * ROWS), None, ""),
+    ("numbers that became lists", NUMBERS, LISTS, "typeChanges", "holds lists, and numbers"),
+    ("lists that became numbers", LISTS, NUMBERS, "typeChanges", "holds numbers, and lists"),
+    ("lists that are missing", LISTS, mixed(LISTS, [None], 0.2), "missing", "20.0% missing"),
+    ("a later time", JANUARY, MAY, None, ""),
+    ("a later day", JANUARY.cast(pa.date32()), MAY.cast(pa.date32()), None, ""),
+    ("a clock that stands still", JANUARY, pa.array([MAY[0].as_py()] * ROWS), None, ""),
+    ("times written as text", JANUARY, WRITTEN, None, ""),
+    ("times that were text", WRITTEN, JANUARY, None, ""),
+    ("times that became words", JANUARY, WORDS, "typeChanges", "holds text, and times"),
+    ("times that became numbers", JANUARY, NUMBERS, "typeChanges", "holds numbers, and times"),
+    ("NaN in a dictionary", NUMBERS, mixed(NUMBERS, [float("nan")], 0.2).dictionary_encode(), "missing", "20.0% miss"),
+    ("other ids than 3,000 known ones", IDS, pa.array(["a1", "a2"] * 200), "unseenCategories", "100.0% are levels"),
+    ("some of 3,000 ids", IDS, IDS[2_000:], None, ""),
 ]
 
 
@@ -77,6 +100,33 @@ def test_rows_that_were_logged_twice():
     report = quality_report("hygiene", DataQuality(), table, table, doubled=40)
     assert [finding.rule for finding in report.findings] == ["duplicates"]
     assert not quality_report("hygiene", DataQuality(), table, table, doubled=4).drifted
+
+
+def test_a_sample_holds_the_repeated_rows_against_all_rows():
+    sample = TableRows(pa.table({"a": NUMBERS}), total=100_000)
+    assert not quality_report("hygiene", DataQuality(), sample, sample, doubled=500).drifted
+    [twice] = quality_report("hygiene", DataQuality(), sample, sample, doubled=25_000).findings
+    assert twice.share == pytest.approx(0.2)
+
+
+def test_a_column_that_cannot_be_read_takes_no_other_down():
+    odd = pa.array([pa.scalar((1, 2, 3), pa.month_day_nano_interval()).as_py()] * ROWS, pa.month_day_nano_interval())
+    big = pa.array([Decimal("1.5")] * ROWS, pa.decimal256(50, 3))
+    then = pa.table({"odd": odd, "big": big, "a": NUMBERS})
+    now = then.set_column(2, "a", mixed(NUMBERS, [None], 0.2))
+    assert [fault.column for fault in quality_report("hygiene", DataQuality(), then, now).findings] == ["a"]
+
+
+def test_two_columns_of_one_name_are_refused():
+    twice = pa.Table.from_arrays([NUMBERS, WORDS], ["a", "a"])
+    with pytest.raises(ValueError, match="the window has several columns named a: rename them"):
+        quality_report("hygiene", DataQuality(), pa.table({"a": NUMBERS}), twice)
+
+
+def test_a_column_that_vanished_is_told_when_nobody_knows_what_the_model_takes():
+    then, now = pa.table({"a": NUMBERS, "b": NUMBERS}), pa.table({"a": NUMBERS})
+    [gone] = quality_report("hygiene", DataQuality(), then, now).findings
+    assert gone.message == "b: the reference holds it, and nobody sends it"
 
 
 def test_what_is_ignored_is_no_fault():
