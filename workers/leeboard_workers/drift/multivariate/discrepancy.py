@@ -15,7 +15,7 @@ from leeboard_workers.drift.multivariate.arrangements import arranged, p_value
 from leeboard_workers.drift.multivariate.device import Device
 from leeboard_workers.drift.multivariate.features import FREQUENCIES, sum_features
 from leeboard_workers.drift.multivariate.kernels import Gaussian, Kernel, NegativeDistance, median_sigma
-from leeboard_workers.drift.multivariate.outcome import JointOutcome
+from leeboard_workers.drift.multivariate.outcome import JointOutcome, UnfitRowsError
 from leeboard_workers.drift.multivariate.pairs import PairSums, sum_pairs
 from leeboard_workers.drift.multivariate.sides import Sides
 
@@ -23,6 +23,8 @@ EXACT_ROWS = 20_000
 """With more rows on both sides together, random features stand for the kernel, or fewer rows for all."""
 _ROUNDING = 2e-7
 """What float32 leaves open of a discrepancy, in values of the kernel."""
+_SUMMED = 1e-4
+"""What it leaves open of sums over a block of equal values, which do not cancel."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,19 @@ def _outcome(
     The effect is the root of the share of both sides' spread that lies between them (DISCO: Rizzo and Székely, 2010),
     as if there were as many rows on either side: a correlation between side and place in the kernel's space. What the
     permutations show on average lies between any two sides of such rows, and does not count.
+
+    Raises:
+        UnfitRowsError: the sums overflowed.
     """
     n, m = len(sides.reference), len(sides.window)
     found = discrepancies(sums, n, m)
+    if not np.isfinite(found).all():
+        raise UnfitRowsError("the rows hold numbers too large to be compared jointly: exclude the largest columns")
     observed = float(found[0])
     alike = 0.5 * float(sums.within_reference[0] / (n * (n - 1)) + sums.within_window[0] / (m * (m - 1)))
-    between, within = max(observed - float(found[1:].mean()), 0.0) / 4.0, max(kernel.itself - alike, 0.0)
+    within, between = max(kernel.itself - alike, 0.0), max(observed - float(found[1:].mean()), 0.0) / 4.0
+    if max(within, abs(observed)) <= _SUMMED * kernel.itself:
+        return JointOutcome(method, 0.0, 1.0, 0.0, "the rows of both sides are all equal", notes)
     return JointOutcome(
         method=method,
         statistic=observed,

@@ -3,8 +3,9 @@
 A number becomes its normal score: its rank in the reference, read off the normal distribution, so that units, heavy
 tails and outliers do not decide. Levels become one number each, divided by what makes their variances add up to one.
 Lists of numbers of one length, such as embeddings, keep their geometry: they are centred and divided by one number, so
-that the mean variance of their elements is one. Missing values stand at the reference's mean, and a number of its own
-says that they are missing; infinite ones are the lowest or highest rank.
+that the mean variance of their elements is one; an element far beyond all of the reference is cut to ten times as far
+out as the farthest of them, so that one wild row does not hide the others. Missing values stand at the reference's
+mean, and a number of its own says that they are missing; infinite ones are the lowest or highest rank.
 """
 
 from collections.abc import Sequence
@@ -17,13 +18,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from leeboard_workers.drift.calendar import is_clock
 from leeboard_workers.drift.multivariate.reading import levels_of, numbers_of
+from leeboard_workers.drift.univariate.pair import HUGE
 from leeboard_workers.drift.values import UnsupportedColumnError, is_numeric
 
 MAX_LEVELS = 32
 """Levels with a number of their own; the rest share one."""
 QUANTILES = 2_001
 """So many quantiles of the reference stand for its ranks."""
+
+FARTHER = 10.0
+"""Elements of a list may lie so many times as far out as the farthest of the reference."""
 
 Rows = NDArray[np.float32]
 
@@ -74,6 +80,8 @@ class NormalScores:
         """Interpolate between the knots; beyond them the score is that of a rank outside the reference."""
         finite = np.clip(values, self.knots[0], self.knots[-1])
         scores: NDArray[np.float64] = np.interp(finite, self.knots, self.scores)
+        steep = ~np.isfinite(scores) & ~np.isnan(finite)  # between knots too near each other for a slope
+        scores[steep] = self.scores[np.searchsorted(self.knots, finite[steep], "right") - 1]
         scores[values < self.knots[0]] = -self.outside
         scores[values > self.knots[-1]] = self.outside
         return scores
@@ -113,6 +121,8 @@ class Vectors:
 
     mean: NDArray[np.float64]
     scale: float
+    farthest: float
+    """Scaled elements are cut there."""
 
     @classmethod
     def fit(cls, column: pa.ChunkedArray) -> Self:
@@ -128,8 +138,12 @@ class Vectors:
         matrix = matrix[np.isfinite(matrix).all(axis=1)]
         if len(matrix) == 0:
             raise UnsupportedColumnError("no list of the reference is without missing numbers: exclude the column")
-        spread = float(np.sqrt(matrix.var(axis=0).mean()))
-        return cls(matrix.mean(axis=0), spread or 1.0)
+        largest = float(np.abs(matrix).max())
+        unit = largest if largest > HUGE else 1.0
+        matrix = matrix / unit
+        mean, spread = matrix.mean(axis=0), float(np.sqrt(matrix.var(axis=0).mean())) or 1.0
+        farthest = float(np.abs(matrix - mean).max()) / spread
+        return cls(mean * unit, spread * unit, FARTHER * max(farthest, 1.0))
 
     def encode(self, column: pa.ChunkedArray) -> NDArray[np.float64]:
         """Return the scaled elements, and whether the list is unusable."""
@@ -138,7 +152,9 @@ class Vectors:
         matrix = _matrix(column.filter(pa.array(fitting)), len(self.mean))
         usable = np.isfinite(matrix).all(axis=1)
         at = np.flatnonzero(fitting)[usable]
-        encoded[at, :-1] = (matrix[usable] - self.mean) / self.scale
+        with np.errstate(over="ignore"):
+            scaled = (matrix[usable] - self.mean) / self.scale
+        encoded[at, :-1] = np.clip(scaled, -self.farthest, self.farthest)
         encoded[:, -1] = 1.0
         encoded[at, -1] = 0.0
         return encoded
@@ -193,6 +209,8 @@ def encoded(
 
 
 def _fit(column: pa.ChunkedArray) -> EncodedColumn:
+    if is_clock(column.type):
+        raise UnsupportedColumnError("times are compared by hour and weekday, column by column")
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type) or pa.types.is_fixed_size_list(column.type):
         return Vectors.fit(column)
     return NormalScores.fit(column) if is_numeric(column.type) else Levels.fit(column)

@@ -9,7 +9,15 @@ import pytest
 from leeboard.api.checks import Check
 from leeboard.api.multivariate import MultivariateTest
 from leeboard_workers.drift import compare
-from leeboard_workers.drift.multivariate import JointTask, UnfitRowsError, run_joint_test
+from leeboard_workers.drift.multivariate import (
+    JointTask,
+    Permuting,
+    Sides,
+    UnfitRowsError,
+    cpu,
+    energy_distance,
+    run_joint_test,
+)
 
 TESTS: list[dict[str, Any]] = [
     {
@@ -106,6 +114,28 @@ def test_columns_that_weigh_nothing_take_no_part():
     assert run_joint_test(JointTask(test, reference, window, weights)).p_value > 0.05
     with pytest.raises(UnfitRowsError, match="no column can be tested jointly"):
         run_joint_test(JointTask(test, reference, window, {}))
+
+
+@pytest.mark.parametrize("method", ["maximumMeanDiscrepancy", "energyDistance"])
+def test_one_wild_list_does_not_hide_that_the_others_moved(method: str):
+    draw = np.random.default_rng(0)
+    rows = [draw.normal(size=(300, 4)), draw.normal(3, 1, size=(300, 4)), draw.normal(size=(300, 4))]
+    rows[1][0] = rows[2][0] = 1e20
+    then, moved, alike = (pa.table({"x": pa.array(list(side), pa.list_(pa.float64()))}) for side in rows)
+    test = check({method: {"permutations": 99}, "minEffect": 0.2, "alpha": 0.05})
+    assert [compare(then, now, [test]).checks[0].drifted for now in (moved, alike)] == [True, False]
+
+
+def test_sums_that_overflow_are_a_sentence():
+    sides = Sides(np.zeros((9, 2), np.float32), np.full((9, 2), 1e30, np.float32))
+    with pytest.raises(UnfitRowsError, match="too large to be compared jointly"), np.errstate(all="ignore"):
+        energy_distance(sides, permuting=Permuting(9), device=cpu())
+
+
+@pytest.mark.parametrize("method", ["maximumMeanDiscrepancy", "energyDistance"])
+def test_constant_columns_have_no_effect(method: str):
+    same = pa.table({"x": [5.0] * 50})
+    assert compare(same, same, [check({method: {}})]).checks[0].statistic == 0.0
 
 
 def test_a_weight_counts_as_so_many_columns():
