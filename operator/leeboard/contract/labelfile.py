@@ -3,13 +3,14 @@
     request_id,row,label,reward,time
     3f0c…,0,late,,2026-02-14T09:30:00Z
 
-`request_id` must be there, `row` is 0 when it is left out. A label is a number if it reads as one, a truth value if it
-is `true` or `false`, else text. A time is RFC 3339 with its offset, or seconds since 1970; left out, it is that of the
-collector's acknowledgement.
+`request_id` must be there, `row` is 0 when it is left out. A label is a number if it is written as one in decimal
+digits (`12`, `-0.5`, `1e5`; not `1_2`), a truth value if it is `true` or `false`, else text. A time is RFC 3339 with
+its offset, or seconds since 1970; left out, it is that of the collector's acknowledgement.
 """
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from leeboard.contract.serving import Label
 COLUMNS = ("request_id", "row", "label", "reward", "time")
 
 _LAST_SECOND = 253_402_300_799  # of the year 9999
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _TRUTH = {"true": True, "false": False}
 
 
@@ -103,9 +105,16 @@ def _stripped(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
+def _decimal(value: Any) -> float:
+    """Return a number; of a text only one that is written in decimal digits, though Python reads more."""
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value):
+        raise ValueError(value)
+    return float(value)
+
+
 def _whole(value: Any) -> int:
     try:
-        number = float(value)
+        number = _decimal(value)
     except (ValueError, OverflowError, TypeError):
         number = math.nan
     if not number.is_integer():
@@ -115,7 +124,7 @@ def _whole(value: Any) -> int:
 
 def _number(name: str, value: Any) -> float:
     try:
-        number = float(value)
+        number = _decimal(value)
     except (ValueError, OverflowError, TypeError):
         raise ValueError(f"{name} must be a number, not {str(value)[:80]!r}") from None
     if not math.isfinite(number):
@@ -129,7 +138,7 @@ def _outcome(value: Any) -> float | int | str | bool:
     if value.lower() in _TRUTH:
         return _TRUTH[value.lower()]
     try:
-        number = float(value)
+        number = _decimal(value)
     except ValueError:
         return value
     return number if math.isfinite(number) else value
@@ -139,7 +148,7 @@ def _time(value: Any) -> float:
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     try:
-        seconds = float(value)
+        seconds = _decimal(value)
     except (ValueError, TypeError, OverflowError):
         seconds = _instant(str(value))
     if not 0 <= seconds <= _LAST_SECOND:

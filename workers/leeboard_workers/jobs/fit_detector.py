@@ -31,6 +31,8 @@ ARTIFACT = "detector"
 TABLE = "expected-detection.json"
 """Table of the run: how well the detector, and auto's other candidates, tell synthetic outliers."""
 
+_TOLD = 10
+
 log = logging.getLogger(__name__)
 
 
@@ -75,6 +77,10 @@ def _message(request: FitDetectorRequest, detector: FittedDetector) -> str:
         f"{detector.kind} on {request.input.lower()}: fitted to {detector.provenance['fitRows']} rows, "
         f"calibrated on {calibration} others"
     )
+    if detector.left_out:
+        names = ", ".join(map(repr, detector.left_out[:_TOLD]))
+        more = f" and {len(detector.left_out) - _TOLD} more" if len(detector.left_out) > _TOLD else ""
+        said += f"; it does not look at {names}{more}: neither numbers, text nor lists of numbers"
     recall = detector.scorer.recall if isinstance(detector.scorer, Approximating) else None
     if recall is not None:
         said += f"; its index finds {recall:.1%} of the nearest reference rows"

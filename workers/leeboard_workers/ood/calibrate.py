@@ -41,7 +41,7 @@ class Calibration:
         ordered = np.sort(scores)
         rank = math.ceil((len(ordered) + 1) * acceptance)
         if rank > len(ordered):
-            needed = math.ceil(acceptance / (1.0 - acceptance))
+            needed = math.ceil(round(acceptance / (1.0 - acceptance), 9))  # 0.9 / (1 - 0.9) is 9.000000000000002
             raise TooFewRowsError(
                 f"acceptance {acceptance} needs at least {needed} calibration rows, there are {len(ordered)}: "
                 "give more reference rows or lower acceptance"
@@ -88,12 +88,12 @@ class ClassCalibration:
             values[chosen] = calibration.p_values(scores[chosen])
         return values
 
-    def flags(self, scores: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which scores lie above the threshold of their class."""
-        flags = self.pooled.flags(scores)
+    def thresholds(self, classes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the threshold of each row's class."""
+        thresholds = np.full(len(classes), self.pooled.threshold)
         for chosen, calibration in self._apart(classes):
-            flags[chosen] = calibration.flags(scores[chosen])
-        return flags
+            thresholds[chosen] = calibration.threshold
+        return thresholds
 
     def _apart(self, classes: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.bool_], Calibration]]:
         for number in np.unique(classes).tolist():

@@ -123,13 +123,16 @@ def _check_acceptance(detector: FittedDetector, known: Matrix) -> None:
 
 
 def _check_bad_values(detector: FittedDetector, known: Matrix) -> None:
-    for bad in (np.nan, np.inf, -np.inf):
-        rows = known[:2].copy()
-        rows[0, 0] = bad
-        judged = detector.score_matrix(rows)
-        _demand(holds=bool(judged.flags[0] and np.isfinite(judged.scores[0])), promise=f"a row with {bad} is flagged")
-        untouched = detector.score_matrix(known[1:2]).scores[0]
-        _demand(holds=bool(np.isclose(judged.scores[1], untouched)), promise="other rows do not mind")
+    untouched = detector.score_matrix(known[1:2]).scores[0]
+    for bad in (np.nan, np.inf, -np.inf, 1e200, -1e200, 1e308):
+        for place in (0, slice(None)):
+            rows = known[:2].copy()
+            rows[0, place] = bad
+            judged = detector.score_matrix(rows)
+            _demand(
+                holds=bool(judged.flags[0] and np.isfinite(judged.scores[0])), promise=f"a row with {bad} is flagged"
+            )
+            _demand(holds=bool(np.isclose(judged.scores[1], untouched)), promise="other rows do not mind")
 
 
 def _check_storage(one: FittedDetector, again: FittedDetector, known: Matrix, folder: Path) -> None:

@@ -1,10 +1,11 @@
 """Fits a detector to reference rows: some of them to learn from, others to set the threshold by."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from leeboard.api.outofdistribution import Calibration as CalibrationMode
@@ -14,12 +15,13 @@ from leeboard_workers.data.encoding.arrow import as_columns, fit_encoder
 from leeboard_workers.ood.calibrate import Calibration, ClassCalibration, split
 from leeboard_workers.ood.choose import Choice, choose, expected, lift_of
 from leeboard_workers.ood.detectors import Classifying, Head, Known, Labels, Matrix, Scorer, fit_scorer
-from leeboard_workers.ood.fitted import FittedDetector, score_encoded
+from leeboard_workers.ood.fitted import FittedDetector, scorable, score_encoded
 from leeboard_workers.ood.synthetic import strange_tables, tails
 
 _MAX_CLASSES = 100
 _FEWEST_ROWS = 20
 _FEWEST_PER_CLASS = 10
+_TAKES_CLASSES = ("mahalanobis", "relativeMahalanobis", "auto")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def fit_on_rows(wish: Wish, rows: pa.Table, labels: pa.ChunkedArray | None) -> F
     Args:
         wish: Which one, and how it is calibrated.
         rows: Reference rows, features only.
-        labels: Outcome of each row, or none.
+        labels: Outcome of each row, or none; of detectors that take classes, rows without one are left out.
 
     Raises:
         ValueError: too few rows, or none of their columns can be used.
@@ -57,14 +59,17 @@ def fit_on_rows(wish: Wish, rows: pa.Table, labels: pa.ChunkedArray | None) -> F
     rng, fit, held_out = _prepared(rows.num_rows, wish.seed)
     columns = as_columns(rows.take(pa.array(fit)))
     encoder = fit_encoder(rows.take(pa.array(fit)))
-    known = Known(encoder.encode(columns), _classes(labels, fit))
+    matrix = encoder.encode(columns)
+    labelled, classes = _classes(wish.detector, labels, fit)
+    known = Known(matrix if labelled is None else matrix[labelled], classes)
     strange: dict[str, Encoded] = {}
     if wish.judges:
         chance = np.random.default_rng([wish.seed, 3])
         looked_at = {name: columns[name] for name in encoder.names}
         strange = {kind: encoder.read(table) for kind, table in strange_tables(looked_at, chance)}
     held = encoder.read(as_columns(rows.take(pa.array(held_out))))
-    return _fitted(wish, known, held, strange, encoder=encoder, rng=rng)
+    left_out = tuple(name for name in rows.column_names if name not in encoder.names)
+    return _fitted(wish, known, held, strange, encoder=encoder, rng=rng, left_out=left_out)
 
 
 def fit_on_outputs(
@@ -76,7 +81,7 @@ def fit_on_outputs(
     strange: Mapping[str, Matrix] | None = None,
     head: Head | None = None,
 ) -> FittedDetector:
-    """Fit a detector that looks at an output of the model; rows that are not finite are left out.
+    """Fit a detector that looks at an output of the model; rows that cannot be scored are left out.
 
     Args:
         wish: Which one, and how it is calibrated.
@@ -89,11 +94,12 @@ def fit_on_outputs(
     Raises:
         ValueError: too few rows, or the outputs do not suit the detector.
     """
-    usable = np.flatnonzero(np.isfinite(outputs).all(axis=1))
+    usable = np.flatnonzero(scorable(outputs))
     rng, fit, held_out = _prepared(len(usable), wish.seed)
     fit, held_out = usable[fit], usable[held_out]
-    known = Known(outputs[fit], _classes(labels, fit), what, head)
-    finite = {kind: rows[np.isfinite(rows).all(axis=1)] for kind, rows in (strange or {}).items()}
+    labelled, classes = _classes(wish.detector, labels, fit)
+    known = Known(outputs[fit if labelled is None else fit[labelled]], classes, what, head)
+    finite = {kind: rows[scorable(rows)] for kind, rows in (strange or {}).items()}
     told = {kind: _plain(rows) for kind, rows in finite.items() if len(rows)}
     return _fitted(wish, known, _plain(outputs[held_out]), told, encoder=None, rng=rng)
 
@@ -106,6 +112,7 @@ def _fitted(
     *,
     encoder: Encoder | None,
     rng: np.random.Generator,
+    left_out: tuple[str, ...] = (),
 ) -> FittedDetector:
     if wish.judges and (encoder is not None or not strange):  # a Gaussian's tails would favour distances to its mean
         far = tails(known, np.random.default_rng([wish.seed, 4]))
@@ -113,7 +120,10 @@ def _fitted(
     choice = choose(known, strange, wish.seed) if wish.detector.auto is not None else Choice(wish.detector, ())
     kind, scorer = fit_scorer(choice.detector, known, rng)
     lift = lift_of(scorer, known.rows) if encoder is not None else 0.0
-    scores = score_encoded(scorer, held, lift)
+    with np.errstate(all="ignore"):
+        scores = score_encoded(scorer, held, lift)
+    if not (finite := np.isfinite(scores)).all():
+        held, scores = Encoded(held.matrix[finite], held.alarms[finite]), scores[finite]
     calibration = Calibration.of(scores, wish.acceptance)
     table = choice.compared
     if wish.judges and strange:
@@ -128,16 +138,20 @@ def _fitted(
         encoder=encoder,
         lift=lift,
         provenance={**wish.provenance, **rows},
-        by_class=_by_class(wish, scorer, held, scores),
+        left_out=left_out,
+        by_class=_by_class(wish, scorer, known, held, scores),
         expected=table,
     )
 
 
-def _by_class(wish: Wish, scorer: Scorer, held: Encoded, scores: Matrix) -> ClassCalibration | None:
+def _by_class(wish: Wish, scorer: Scorer, known: Known, held: Encoded, scores: Matrix) -> ClassCalibration | None:
     if wish.calibration is CalibrationMode.POOLED:
         return None
     if not isinstance(scorer, Classifying):
         raise ValueError("a threshold for each class needs a detector that tells classes")  # noqa: TRY004 (a wish)
+    if np.ptp(scorer.classes(known.rows)) == 0:
+        told = f"a label column with 2 to {_MAX_CLASSES} classes of at least {_FEWEST_PER_CLASS} rows"
+        raise ValueError(f"a threshold for each class needs more than one: give the reference {told}")
     return ClassCalibration.of(scores, scorer.classes(held.matrix), wish.acceptance)
 
 
@@ -152,14 +166,21 @@ def _prepared(rows: int, seed: int) -> tuple[np.random.Generator, NDArray[np.int
     return rng, *split(rows, rng)
 
 
-def _classes(labels: pa.ChunkedArray | None, chosen: Iterable[int]) -> Labels | None:
-    """Return class numbers; none, when the outcomes are no classes or some class has hardly any row."""
-    if labels is None:
-        return None
-    labels = labels.take(pa.array(chosen))
-    if labels.null_count or pa.types.is_nested(labels.type):
-        return None
-    values, classes, counts = np.unique(labels.to_numpy(), return_inverse=True, return_counts=True)
-    if len(values) > _MAX_CLASSES or counts.min() < _FEWEST_PER_CLASS:
-        return None
-    return classes.astype(np.int64)
+def _classes(
+    detector: Detector, labels: pa.ChunkedArray | None, chosen: NDArray[np.int64]
+) -> tuple[NDArray[np.int64] | None, Labels | None]:
+    """Return which of the chosen rows have a label, and their class numbers.
+
+    None, where the detector takes no classes, the outcomes are none, or some class has hardly any row.
+    """
+    if labels is None or not detector.members_set(*_TAKES_CLASSES):
+        return None, None
+    outcomes = labels.take(pa.array(chosen)).combine_chunks()
+    if pa.types.is_nested(outcomes.type):
+        return None, None
+    labelled = np.flatnonzero(~pc.is_null(outcomes, nan_is_null=True).to_numpy(zero_copy_only=False))
+    told = outcomes.take(pa.array(labelled)).to_numpy(zero_copy_only=False)
+    values, classes, counts = np.unique(told, return_inverse=True, return_counts=True)
+    if not 0 < len(values) <= _MAX_CLASSES or counts.min() < _FEWEST_PER_CLASS:
+        return None, None
+    return labelled, classes.astype(np.int64)

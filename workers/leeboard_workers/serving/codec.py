@@ -117,16 +117,23 @@ def encode_v2(rows: Rows, datatypes: dict[str, str]) -> Document:
     for name, cells in rows.columns.items():
         shape = [rows.count, *_shape_of(next((cell for cell in cells if cell is not None), None))]
         datatype = datatypes.get(name) or _datatype_of(cells)
-        tensors.append({"name": name, "shape": shape, "datatype": datatype, "data": _flat(cells)})
+        tensors.append({"name": name, "shape": shape, "datatype": datatype, "data": laid_flat(cells)})
     return {"inputs": tensors}
 
 
 def nested(data: Sequence[Any], shape: Sequence[int]) -> list[Any]:
-    """Fold a flat list into rows of the shape; a list that is nested already stays as it is."""
-    if len(shape) <= 1 or (data and isinstance(data[0], list)):
+    """Fold a flat list, which holds as many values as the shape says, into rows of the shape."""
+    if len(shape) <= 1:
         return list(data)
     width = math.prod(shape[1:])
     return [nested(data[at * width : (at + 1) * width], shape[1:]) for at in range(shape[0])]
+
+
+def laid_flat(data: list[Any]) -> list[Any]:
+    """Return the values of nested lists in order."""
+    while any(isinstance(cell, list) for cell in data):
+        data = [part for cell in data for part in (cell if isinstance(cell, list) else [cell])]
+    return data
 
 
 def _check_count(rows: int) -> None:
@@ -165,7 +172,7 @@ def _tensor(tensor: Any, at: int) -> tuple[str, list[int], list[Any]]:
         raise BadRequestError(f"the tensor {name!r} has no datatype, such as FP64 or BYTES")
     if not isinstance(data, list):
         raise BadRequestError(f"the data of the tensor {name!r} must be a list (binary tensors are not taken)")
-    flat = _flat(data)
+    flat = laid_flat(data)
     if len(flat) != math.prod(shape):
         raise BadRequestError(f"the tensor {name!r} holds {len(flat)} values, its shape {shape} says otherwise")
     if len(shape) == 1 or (len(shape) == _COLUMN_DIMENSIONS and shape[1] == 1):
@@ -173,18 +180,12 @@ def _tensor(tensor: Any, at: int) -> tuple[str, list[int], list[Any]]:
     return name, shape, nested(flat, shape)
 
 
-def _flat(data: list[Any]) -> list[Any]:
-    while any(isinstance(cell, list) for cell in data):
-        data = [part for cell in data for part in (cell if isinstance(cell, list) else [cell])]
-    return data
-
-
 def _shape_of(cell: Any) -> list[int]:
     return [len(cell), *_shape_of(cell[0] if cell else None)] if isinstance(cell, list) else []
 
 
 def _datatype_of(cells: list[Any]) -> str:
-    kinds = {type(cell) for cell in _flat(cells) if cell is not None}
+    kinds = {type(cell) for cell in laid_flat(cells) if cell is not None}
     if kinds == {bool}:
         return "BOOL"
     return "BYTES" if str in kinds else "FP64"

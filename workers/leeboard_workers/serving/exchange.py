@@ -3,7 +3,7 @@
 import logging
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -39,6 +39,8 @@ class Exchange:
     """Columns that the model's signature calls integer."""
     body: bytes = b""
     """As the client sent it."""
+    beside: dict[str, Any] = field(default_factory=dict)
+    """What a v2 request says beside its inputs: its id, its parameters, which outputs it wants."""
 
 
 class Recorder:

@@ -41,6 +41,7 @@ MAX_HELD_BYTES = 256 * 1024 * 1024
 
 _DRAIN_SECONDS = 5.0
 _LONGEST_ID = 128
+_BESIDE = ("id", "parameters", "outputs")
 _DECODERS = {"v1": decode_v1, "v2": decode_v2}
 
 
@@ -141,6 +142,8 @@ class Transformer:
             exchange = Exchange(
                 protocol, rows, request_id, arrived, integers=self._predictor.integers, body=request.body
             )
+            if protocol == "v2":
+                exchange.beside = {name: document[name] for name in _BESIDE if document.get(name) is not None}
             response = await self._exchange(exchange, request)
         except orjson.JSONDecodeError as error:
             response = Response.error(f"the body is no JSON: {error}", HTTPStatus.BAD_REQUEST)
@@ -194,7 +197,8 @@ class Transformer:
         try:
             if self._predictor.protocol == "v1":
                 return orjson.dumps(encode_v1(rows))
-            return orjson.dumps(encode_v2(rows, self._predictor.datatypes) | {"id": exchange.request_id})
+            document = {"id": exchange.request_id} | exchange.beside
+            return orjson.dumps(document | encode_v2(rows, self._predictor.datatypes))
         except (RecursionError, orjson.JSONEncodeError) as error:
             raise BadRequestError("a value is nested more deeply than JSON can be written") from error
 
@@ -218,12 +222,17 @@ class Transformer:
         if scores is not None and self._refuses:
             answer = exchange.answer = answer.without(scores.flags)
         answer = answer.translated(exchange.protocol, self._options.identity.model_deployment)
-        if scores is None or self._options.on_detection is OnDetection.OBSERVE:
-            return Response.json(answer.document)
-        answer = answer.flagged(scores)
-        if self._refuses and scores.flags.all():
-            return Response.json(answer.with_error(_refusal(scores)).document, contract.STATUS_ALL_REFUSED)
-        return Response.json(answer.document)
+        if "id" in exchange.beside:
+            answer = answer.with_id(exchange.beside["id"])
+        status: int = HTTPStatus.OK
+        if scores is not None and self._options.on_detection is not OnDetection.OBSERVE:
+            answer = answer.flagged(scores)
+            if self._refuses and scores.flags.all():
+                answer, status = answer.with_error(_refusal(scores)), contract.STATUS_ALL_REFUSED
+        try:
+            return Response.json(answer.document, status)
+        except orjson.JSONEncodeError as error:
+            raise BadAnswerError("the predictor's answer is nested more deeply than JSON can be written") from error
 
     def _named(self, response: Response, request_id: str) -> Response:
         named = (contract.HEADER_REQUEST_ID.encode(), request_id.encode("latin-1"))

@@ -105,7 +105,12 @@ def test_detector_keeps_every_promise(
             check_detector(case, tmp_path)
         return
     check_detector(case, tmp_path)
-    if not set(detector) & set(WITHOUT_CLASSES):
+    if "mahalanobis" in detector and not with_labels:
+        with pytest.raises(
+            ValueError, match="a threshold for each class needs more than one: give the reference a label"
+        ):
+            check_detector(replace(case, calibration=Calibration.PER_CLASS), tmp_path)
+    elif not set(detector) & set(WITHOUT_CLASSES):
         check_detector(replace(case, calibration=Calibration.PER_CLASS), tmp_path)
 
 

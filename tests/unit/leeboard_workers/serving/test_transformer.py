@@ -19,6 +19,15 @@ INFER = "/v2/models/flights/infer"
 FIELD = {"name": "x", "shape": [2], "datatype": "FP64", "data": [1.0, 2.0]}
 MATRIX = {"name": "rows", "shape": [2, 2], "datatype": "FP64", "data": [1.0, 2.0, 3.0, 4.0]}
 
+TENSOR = {"name": "y", "shape": [2], "datatype": "FP64", "data": [1, 2]}
+
+
+def deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
 
 def compact(document: Any) -> str:
     return orjson.dumps(document).decode()
@@ -76,9 +85,46 @@ async def dropped(transformer: Transformer) -> float:
     return sum(float(line.split()[-1]) for line in page.splitlines() if line.startswith(METRIC_LOG_DROPPED + "{"))
 
 
-@pytest.mark.parametrize("output", [{"name": "y", "shape": [2], "datatype": "FP64"}, {"name": "y", "data": [1, 2]}])
-async def test_an_answer_that_cannot_be_logged_goes_out_and_is_counted(output: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("output", "sentence"),
+    [
+        ("a", "outputs[0] of the predictor's answer is no tensor with a name"),
+        (TENSOR | {"name": None}, "outputs[0] of the predictor's answer is no tensor with a name"),
+        ({"name": "y", "data": [1, 2]}, "'y' has no shape"),
+        (TENSOR | {"shape": [2.0]}, "'y' has no shape"),
+        (TENSOR | {"shape": [1] * 5000}, "'y' has more than 16 dimensions"),
+        ({"name": "y", "shape": [2], "datatype": "FP64"}, "'y' has no data"),
+        (TENSOR | {"data": [1]}, "'y' holds 1 values, its shape [2] says otherwise"),
+        (TENSOR | {"shape": [10**18, 10**18]}, "says otherwise"),
+        (TENSOR | {"shape": [2, 10**18, 0], "data": []}, "says otherwise"),
+        (TENSOR | {"shape": [3], "data": [1, 2, 3]}, "the predictor answered 3 rows of 2"),
+        (TENSOR | {"shape": [1], "data": [1]}, "the predictor answered 1 rows of 2"),
+        (TENSOR | {"shape": [], "data": [1]}, "the predictor answered 0 rows of 2"),
+        (TENSOR | {"data": [1, deep(300)]}, "nested more deeply than JSON can be written"),
+    ],
+)
+@pytest.mark.parametrize("path", [INFER, "/v1/models/flights:predict"])
+async def test_an_answer_that_contradicts_itself_is_no_answer(output: Any, sentence: str, path: str) -> None:
+    body = {"inputs": [FIELD]} if path == INFER else {"instances": [{"x": 1.0}, {"x": 2.0}]}
     async with before(Played([output])) as transformer:
+        response = await transformer.answer(Request("POST", path, {}, orjson.dumps(body)))
+    assert response.status == 502
+    assert sentence in orjson.loads(response.body)["error"]
+
+
+async def test_data_that_come_nested_are_laid_flat() -> None:
+    played = Played([TENSOR | {"shape": [2, 2], "data": [[1, 2], [3, 4]]}])
+    async with before(played) as transformer:
+        response = await transformer.answer(Request("POST", INFER, {}, orjson.dumps({"inputs": [FIELD]})))
+    assert orjson.loads(response.body)["outputs"][0]["data"] == [1, 2, 3, 4]
+
+
+async def test_an_answer_that_cannot_be_logged_goes_out_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise ValueError("nothing fits into it")
+
+    async with before(Played([TENSOR])) as transformer:
+        monkeypatch.setattr(transformer._queue, "put", full)
         assert await infer(transformer) == 200
         assert await dropped(transformer) == 2
 

@@ -10,7 +10,9 @@ from leeboard_workers.data.encoding import Column, Encoder, ListColumn, NumericC
 
 
 def fit_encoder(table: pa.Table) -> Encoder:
-    """Learn the columns of the reference; times and other kinds of columns are left out.
+    """Learn the columns of the reference.
+
+    Left out are times, other kinds of columns, and columns of lists none of which holds finite numbers.
 
     Raises:
         ValueError: no column is of numbers, text or lists of numbers.
@@ -30,7 +32,8 @@ def as_columns(table: pa.Table) -> dict[str, Any]:
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
+    return any(is_kind(kind) for is_kind in kinds)
 
 
 def _as_floats(column: pa.ChunkedArray) -> NDArray[np.float64]:

@@ -19,6 +19,9 @@ from leeboard_workers.data.encoding.interpolation import Interpolation
 FARTHEST = 1e3
 """No encoded value lies beyond it."""
 
+LARGEST = 1e100
+"""Larger numbers count as infinite in a reference, for their squares leave the range of numbers."""
+
 FAR = 8.0
 """A normal score beyond it is impossible rather than rare."""
 
@@ -65,8 +68,11 @@ class NumericColumn:
 
     @classmethod
     def fit(cls, name: str, values: Numbers) -> Self:
-        """Learn the quantiles of the finite values, how the score goes on beyond them, and what values there are."""
-        finite = values[np.isfinite(values)]
+        """Learn the quantiles of the finite values, how the score goes on beyond them, and what values there are.
+
+        A number beyond `LARGEST` is none of them.
+        """
+        finite = values[np.abs(values) <= LARGEST]
         known = _closed_set(finite)
         often_missing = bool(np.isnan(values).mean() > RARELY)
         finite = np.sort(finite) if len(finite) else np.zeros(1)
@@ -170,7 +176,7 @@ def _as_number(value: Any) -> float:
         return float("nan")
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("inf")
 
 

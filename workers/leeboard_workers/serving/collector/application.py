@@ -124,6 +124,7 @@ class Collector:
     def too_large(self, request: Request) -> Response:
         """Refuse a body that is too long."""
         del request
+        self._refused.labels(HTTPStatus.REQUEST_ENTITY_TOO_LARGE.value).inc()
         sentence = f"the body is larger than {MAX_BODY_BYTES // 2**20} MiB: send less at once"
         return Response.error(sentence, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 

@@ -16,7 +16,11 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_HELD_BYTES = 2 * MAX_BODY_BYTES
 """Bodies of all requests under way."""
 
+MAX_MEMBERS = 1000
+"""Of one gzip, such as several files that were put one behind the other."""
+
 _GZIP = b"\x1f\x8b"
+_PIECE = 64 * 1024
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -33,26 +37,49 @@ def read_body(request: Request) -> bytes:
     if encoding != "gzip":
         sentence = f"the content-encoding {encoding[:40]!r} is not taken: send gzip, or none"
         raise RefusedError(sentence, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-    return unpacked(request.body)
+    return Budget().unpacked(request.body)
 
 
-def unpacked(body: bytes) -> bytes:
-    """Undo gzip, within the bound of bodies.
+class Budget:
+    """How much all that one request brings packed may unpack to."""
 
-    Raises:
-        RefusedError: it cannot be unpacked, or is too large.
-    """
-    unpacking = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    try:
-        whole = unpacking.decompress(body, MAX_BODY_BYTES + 1)
-    except zlib.error as error:
-        raise RefusedError(f"the body is no gzip: {error}") from error
-    if len(whole) > MAX_BODY_BYTES:
-        sentence = f"the unpacked body is larger than {MAX_BODY_BYTES // 2**20} MiB: send less at once"
-        raise RefusedError(sentence, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    if not unpacking.eof:
-        raise RefusedError("the body is no gzip: it ends too early")
-    return whole
+    def __init__(self) -> None:
+        """Begin with the bound of bodies."""
+        self._left = MAX_BODY_BYTES
+
+    def unpacked(self, body: bytes) -> bytes:
+        """Undo gzip, of one member or several.
+
+        Raises:
+            RefusedError: it cannot be unpacked, or nothing is left for it.
+        """
+        whole = bytearray()
+        view, at, members = memoryview(body), 0, 0
+        try:
+            while at < len(view) or not members:
+                members += 1
+                if members > MAX_MEMBERS:
+                    raise RefusedError(f"the gzip has more than {MAX_MEMBERS} members: send less at once")
+                at = self._member(view, at, whole)
+        except zlib.error as error:
+            raise RefusedError(f"the body is no gzip: {error}") from error
+        return bytes(whole)
+
+    def _member(self, view: memoryview, at: int, into: bytearray) -> int:
+        """Unpack the member that begins at a byte; returns where the next one does."""
+        unpacking = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        while not unpacking.eof:
+            if at >= len(view):
+                raise RefusedError("the body is no gzip: it ends too early")
+            piece = view[at : at + _PIECE]
+            part = unpacking.decompress(piece, self._left + 1)
+            if len(part) > self._left:
+                sentence = f"the unpacked body is larger than {MAX_BODY_BYTES // 2**20} MiB: send less at once"
+                raise RefusedError(sentence, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            self._left -= len(part)
+            into += part
+            at += len(piece) - len(unpacking.unused_data) - len(unpacking.unconsumed_tail)
+        return at
 
 
 def is_gzip(body: bytes) -> bool:

@@ -97,7 +97,7 @@ class Tables:
             kind, time = entry["kind"], entry["time"]
             documents = entry["documents"]
             if kind == "events":
-                kind, documents = "predictions", self.pairing.pairs(documents, segment, time)
+                kind, documents = "predictions", self.pairing.pairs(documents, segment, time, len(record))
             for document in documents:
                 owner = (document["namespace"], document["modelDeployment"])
                 block.setdefault((owner, kind), []).append((document, time))

@@ -13,11 +13,12 @@ says the path (`/v1/events/{namespace}/{modelDeployment}`), else the attributes 
 
 import base64
 import binascii
-import json
 import re
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
+
+import orjson
 
 from leeboard.contract.serving import (
     V1_OUT_OF_DISTRIBUTION,
@@ -29,14 +30,15 @@ from leeboard_workers.serving.answers import Answer, BadAnswerError
 from leeboard_workers.serving.asgi import Request
 from leeboard_workers.serving.codec import BadRequestError, decode_v1, decode_v2
 from leeboard_workers.serving.collector.bodies import (
+    Budget,
     check_length,
     check_names,
     check_time,
     content_type,
     is_gzip,
     read_json,
-    unpacked,
 )
+from leeboard_workers.serving.collector.predictions import check_features
 from leeboard_workers.serving.collector.refusals import RefusedError
 
 REQUEST = "org.kubeflow.serving.inference.request"
@@ -65,20 +67,20 @@ def read_events(request: Request, body: bytes, owner: Owner | None) -> list[Docu
     Raises:
         RefusedError: an event is none, or its payload is no inference request or answer.
     """
-    kind = content_type(request)
+    kind, budget = content_type(request), Budget()
     if kind == BATCH:
         events = read_json(body)
         if not isinstance(events, list) or not 0 < len(events) <= MAX_EVENTS:
             raise RefusedError(f"the body must be a list of 1 to {MAX_EVENTS} events")
-        return [_half(*_structured(event), owner) for event in events]
+        return [_half(*_structured(event), owner, budget) for event in events]
     if kind == STRUCTURED:
-        return [_half(*_structured(read_json(body)), owner)]
+        return [_half(*_structured(read_json(body)), owner, budget)]
     attributes = {
         name.decode("latin-1")[3:]: value.decode("latin-1")
         for name, value in request.headers.items()
         if name.startswith(b"ce-")
     }
-    return [_half(attributes, body, owner)]
+    return [_half(attributes, body, owner, budget)]
 
 
 def _structured(event: Any) -> tuple[dict[str, Any], Any]:
@@ -92,19 +94,23 @@ def _structured(event: Any) -> tuple[dict[str, Any], Any]:
     return event, event.get("data")
 
 
-def _half(attributes: dict[str, Any], data: Any, owner: Owner | None) -> Document:
+def _half(attributes: dict[str, Any], data: Any, owner: Owner | None, budget: Budget) -> Document:
     kind, event_id = _text(attributes, "type"), _text(attributes, "id")
     if kind not in {REQUEST, ANSWER}:
         raise RefusedError(f"the type {kind[:80]!r} is not taken: {REQUEST} and {ANSWER} are")
     if not event_id:
         raise RefusedError("the event has no id")
+    check_length("the event's id", event_id, _LONGEST_NAME)
     service = _text(attributes, "inferenceservicename")
     namespace, name = owner or (_text(attributes, "namespace"), service)
     check_names(namespace, name)
     request_id = _request_id(attributes) or event_id
     check_length("the request id", request_id, _LONGEST_ID)
+    component = _text(attributes, "component")
+    for told, text in (("inferenceservicename", service), ("component", component)):
+        check_length(told, text, _LONGEST_NAME)
     half: Document = {
-        "key": [event_id, namespace, name, service, _text(attributes, "component")],
+        "key": [event_id, namespace, name, service, component],
         "namespace": namespace,
         "modelDeployment": name,
         "arm": _text(attributes, "endpoint") or service or name,
@@ -114,7 +120,7 @@ def _half(attributes: dict[str, Any], data: Any, owner: Owner | None) -> Documen
     }
     for member in ("arm", "version"):
         check_length(member, half[member], _LONGEST_NAME)
-    document = _payload(data)
+    document = _payload(data, budget)
     return half | (_request_half(document) if kind == REQUEST else _answer_half(document))
 
 
@@ -123,14 +129,14 @@ def _request_half(document: Any) -> Document:
         rows = (decode_v2 if isinstance(document, dict) and "inputs" in document else decode_v1)(document, ())
     except BadRequestError as error:
         raise RefusedError(f"the request cannot be read: {error}", HTTPStatus.UNPROCESSABLE_ENTITY) from error
+    check_features(rows.columns.keys())
     return {"half": "request", "count": rows.count, "features": dict(rows.columns)}
 
 
 def _answer_half(document: Any) -> Document:
     protocol = "v2" if isinstance(document, dict) and "outputs" in document else "v1"
     try:
-        rows = _answered(document, protocol)
-        answer = Answer.read(document, protocol, rows)
+        answer = Answer.read(document, protocol, None)
         predictions = answer.predictions
         matrix = answer.matrix(V2_PROBABILITIES_TENSOR)
         scores, flags = _judged(document, protocol)
@@ -146,12 +152,6 @@ def _answer_half(document: Any) -> Document:
     return half
 
 
-def _answered(document: Any, protocol: str) -> int:
-    if protocol == "v1":
-        return len(document["predictions"])
-    return int(document["outputs"][0]["shape"][0])
-
-
 def _judged(document: Any, protocol: str) -> tuple[list[Any] | None, list[Any] | None]:
     """Return what an answer of Leeboard's transformer says about each row: scores and flags."""
     if protocol == "v1":
@@ -162,9 +162,9 @@ def _judged(document: Any, protocol: str) -> tuple[list[Any] | None, list[Any] |
     return (scores and [float(cell) for cell in scores], flags and [bool(cell) for cell in flags])
 
 
-def _payload(data: Any) -> Any:
+def _payload(data: Any, budget: Budget) -> Any:
     if isinstance(data, bytes):
-        return read_json(unpacked(data) if is_gzip(data) else data)
+        return read_json(budget.unpacked(data) if is_gzip(data) else data)
     return read_json(data.encode()) if isinstance(data, str) else data
 
 
@@ -176,8 +176,8 @@ def _text(attributes: dict[str, Any], name: str) -> str:
 def _mapping(attributes: dict[str, Any], name: str) -> dict[str, Any]:
     """Return an attribute that holds a JSON object."""
     try:
-        found = json.loads(_text(attributes, name) or "{}")
-    except ValueError:
+        found = orjson.loads(_text(attributes, name) or "{}")
+    except ValueError:  # also what JSON can write and nobody can store, such as half a surrogate
         return {}
     return found if isinstance(found, dict) else {}
 

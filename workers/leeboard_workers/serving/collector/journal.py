@@ -11,6 +11,7 @@ for the tables remember by it what they hold.
 """
 
 import asyncio
+import logging
 import os
 import struct
 import uuid
@@ -22,6 +23,9 @@ from pathlib import Path
 
 _HEADER = struct.Struct("<II")
 _SUFFIX = ".journal"
+_DAMAGED = ".damaged"
+
+_log = logging.getLogger(__name__)
 
 
 class JournalFullError(Exception):
@@ -90,14 +94,23 @@ class Journal:
                 self._current += 1
 
     def records(self, segment: int) -> Iterator[bytes]:
-        """Read the records of a closed segment, up to a torn one."""
-        with self._path(segment).open("rb") as file:
+        """Read the records of a closed segment, up to a torn one.
+
+        A damaged record with others behind it was not torn by a crash: it is passed over, an error is logged, and the
+        segment stays in the folder as `<number>.damaged`, for people.
+        """
+        path = self._path(segment)
+        with path.open("rb") as file:
+            length_of_all = os.fstat(file.fileno()).st_size
             while len(header := file.read(_HEADER.size)) == _HEADER.size:
                 length, checksum = _HEADER.unpack(header)
                 record = file.read(length)
-                if len(record) < length or zlib.crc32(record) != checksum:
+                if len(record) < length or length == 0:  # zeros are what some file systems put for what was not written
                     return
-                yield record
+                if zlib.crc32(record) == checksum:
+                    yield record
+                elif file.tell() < length_of_all:
+                    _keep_aside(path, file.tell() - length)
 
     def remove(self, segment: int) -> None:
         """Forget a closed segment."""
@@ -178,6 +191,18 @@ class Journal:
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:020d}{_SUFFIX}"
+
+
+def _keep_aside(path: Path, at: int) -> None:
+    aside = path.with_suffix(_DAMAGED)
+    if aside.exists():
+        return
+    try:
+        os.link(path, aside)
+    except OSError as error:
+        _log.error("the journal's %s is damaged at byte %d, and cannot be kept: %s", path.name, at, error)
+    else:
+        _log.error("the journal's %s is damaged at byte %d: a record is lost; see %s", path.name, at, aside)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,16 +5,14 @@ to find out which of them arrived.
 """
 
 import io
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.ipc
 from pydantic import ValidationError
 
 from leeboard.contract.labelfile import COLUMNS, BadLine, label_of, read_labels
 from leeboard.contract.serving import Label, LabelBatch
+from leeboard_workers.serving.collector.arrowbody import read_batches, rows_of
 from leeboard_workers.serving.collector.bodies import check_names, check_time, read_json, sentence_of, told
 from leeboard_workers.serving.collector.refusals import RefusedError
 
@@ -55,6 +53,8 @@ def read_label_batch(body: bytes, kind: str, owner: Owner | None) -> dict[str, A
             labels = _batch({"namespace": owner[0], "modelDeployment": owner[1], "labels": given}).labels
     check_names(*owner)
     for at, label in enumerate(labels):
+        if label.label is None and label.reward is None:
+            raise RefusedError(f"labels.{at}: there is neither a label nor a reward")
         if label.time is not None:
             check_time(f"labels.{at}.time", label.time)
     documents = [label.document() for label in labels]
@@ -101,26 +101,13 @@ def _csv(body: bytes) -> list[Label]:
 
 def _arrow(body: bytes, *, file: bool) -> list[Label]:
     labels: list[Label] = []
-    try:
-        for batch in _batches(body, file=file):
-            if unknown := [name for name in batch.schema.names if name not in COLUMNS]:
-                raise RefusedError(f"there is no column {unknown[0][:80]!r}; known are {', '.join(COLUMNS)}")
-            _check_count(len(labels) + batch.num_rows)
-            labels += [_row_label(len(labels) + at, cells) for at, cells in enumerate(batch.to_pylist())]
-    except (pa.ArrowException, OSError, OverflowError, MemoryError) as error:
-        raise RefusedError(f"the body is no Arrow IPC: {str(error)[:300]}") from error
+    for batch in read_batches(body, COLUMNS, file=file):
+        _check_count(len(labels) + batch.num_rows)
+        for cells in rows_of(batch):
+            labels.append(_row_label(len(labels), cells))
     if not labels:
         raise RefusedError("the table holds no labels")
     return labels
-
-
-def _batches(body: bytes, *, file: bool) -> Iterator[pa.RecordBatch]:
-    if file:
-        reader = pa.ipc.open_file(pa.BufferReader(body))
-        for number in range(reader.num_record_batches):
-            yield reader.get_batch(number)
-    else:
-        yield from pa.ipc.open_stream(pa.BufferReader(body))
 
 
 def _row_label(row: int, cells: dict[str, Any]) -> Label:

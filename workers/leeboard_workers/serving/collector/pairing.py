@@ -21,6 +21,8 @@ PATIENCE_SECONDS = 120.0
 """So long a half waits for the other one; the answer comes as late as the model answers."""
 MAX_WAITING = 100_000
 """More halves than that: the oldest is given up."""
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+"""More bytes than that, as the journal has them: the oldest is given up. In memory they are several times as many."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ class _Half:
     document: Document
     segment: int
     time: float
+    size: int
+    """Its part of the journal's record."""
 
 
 class Pairing:
@@ -47,20 +51,22 @@ class Pairing:
         self._waiting: dict[tuple[str, ...], _Half] = {}
         self._held: Tally[int] = Tally()
         """Waiting halves by segment."""
+        self._size = 0
 
-    def pairs(self, events: list[Document], segment: int, time: float) -> Iterator[Document]:
+    def pairs(self, events: list[Document], segment: int, time: float, size: int) -> Iterator[Document]:
         """Return the predictions that become whole with these events, as PredictionBatch documents.
 
         Args:
             events: As `events.read_events` made them.
             segment: Where they stand in the journal.
             time: When they were acknowledged.
+            size: Bytes of all of them there.
         """
         for event in events:
             key = tuple(event["key"])
             other = self._waiting.get(key)
             if other is None or other.document["half"] == event["half"]:
-                self._wait(key, _Half(event, segment, time))
+                self._wait(key, _Half(event, segment, time, size // len(events)))
                 continue
             self._release(key)
             request, answer = sorted((event, other.document), key=lambda half: half["half"], reverse=True)
@@ -84,6 +90,7 @@ class Pairing:
         """Go back to what waited: what was joined since could not be carried."""
         self._waiting = waiting
         self._held = Tally(half.segment for half in waiting.values())
+        self._size = sum(half.size for half in waiting.values())
 
     def holds(self, segment: int) -> bool:
         """Say whether a half of a segment still waits."""
@@ -94,12 +101,14 @@ class Pairing:
             self._release(key)
         self._waiting[key] = half
         self._held[half.segment] += 1
-        if len(self._waiting) > MAX_WAITING:
+        self._size += half.size
+        while len(self._waiting) > 1 and (len(self._waiting) > MAX_WAITING or self._size > MAX_WAITING_BYTES):
             self._release(next(iter(self._waiting)))
             self._unpaired.inc()
 
     def _release(self, key: tuple[str, ...]) -> None:
         half = self._waiting.pop(key)
+        self._size -= half.size
         self._held[half.segment] -= 1
         if not self._held[half.segment]:
             del self._held[half.segment]

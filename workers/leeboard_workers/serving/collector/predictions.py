@@ -1,5 +1,6 @@
 """Checks the batches of POST /v1/predictions."""
 
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import ValidationError
@@ -32,10 +33,7 @@ def checked_batch(document: Any) -> dict[str, Any]:
     if not 0 < rows <= MAX_ROWS:
         raise RefusedError(f"a batch must hold 1 to {MAX_ROWS} rows, not {rows}")
     features = batch.features if batch.instances is None else _by_column(batch.columns or [], batch.instances, rows)
-    if len(features) > MAX_FEATURES:
-        raise RefusedError(f"a batch must hold at most {MAX_FEATURES} features, not {len(features)}")
-    for name in features:
-        check_length(f"the name of the feature {name[:40]!r}", name, _LONGEST_FEATURE)
+    check_features(features)
     columns = {f"features.{name}": cells for name, cells in features.items()}
     beside = {"probabilities": batch.probabilities, "oodScores": batch.ood_scores, "ood": batch.ood}
     for name, cells in (columns | beside).items():
@@ -43,6 +41,14 @@ def checked_batch(document: Any) -> dict[str, Any]:
             raise RefusedError(f"{name} holds {len(cells)} values for {rows} rows")
     others = {member: value for member, value in document.items() if member not in {"columns", "instances"}}
     return others | {"features": features}
+
+
+def check_features(names: Collection[str]) -> None:
+    """Refuse more features than a table is meant to have columns, and names that are too long for one."""
+    if len(names) > MAX_FEATURES:
+        raise RefusedError(f"a batch must hold at most {MAX_FEATURES} features, not {len(names)}")
+    for name in names:
+        check_length(f"the name of the feature {name[:40]!r}", name, _LONGEST_FEATURE)
 
 
 def _by_column(names: list[str], instances: list[list[Any]], rows: int) -> dict[str, list[Any]]:

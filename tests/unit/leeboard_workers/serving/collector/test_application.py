@@ -56,3 +56,12 @@ async def test_rows_of_the_last_run_are_told_at_once_and_carried_later(tmp_path:
     assert told["predictionRows"] == 2
     await collector.stop()
     assert DeltaTable(table).to_pyarrow_table().num_rows == 2
+
+
+async def test_bodies_that_are_too_long_are_counted(tmp_path: Path) -> None:
+    collector = Collector(Options(root=str(tmp_path / "root"), journal=tmp_path / "journal", flush_seconds=3600))
+    await collector.start()
+    assert collector.too_large(Request("POST", "/v1/labels", {}, b"")).status == 413
+    page = (await collector.answer(Request("GET", "/metrics", {}, b""))).body
+    assert b'leeboard_collector_refused_total{code="413"} 1.0' in page
+    await collector.stop()

@@ -11,7 +11,7 @@ import pytest
 from deltalake import DeltaTable
 
 from leeboard_workers.serving.asgi import Request, Response
-from leeboard_workers.serving.collector import pairing
+from leeboard_workers.serving.collector import bodies, pairing
 from leeboard_workers.serving.collector.application import Collector
 from leeboard_workers.serving.collector.events import ANSWER, BATCH, REQUEST, STRUCTURED
 from leeboard_workers.serving.collector.options import Options
@@ -181,6 +181,49 @@ async def test_more_halves_than_memory_is_meant_for_give_way(opened: Any, monkey
     await collector.stop()
 
 
+async def test_halves_of_many_bytes_give_way_too(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairing, "MAX_WAITING_BYTES", 25_000)
+    collector = opened()
+    await collector.start()
+    wide = {"instances": [[1.0] * 2_500]}  # of ten thousand bytes
+    await send(collector, *(binary(REQUEST, f"e{number}", wide) for number in range(5)))
+    assert b"leeboard_collector_unpaired_events_total 3.0" in (await metrics(collector)).body
+    await send(collector, binary(ANSWER, "e4", {"predictions": [0]}), binary(REQUEST, "e5", wide))
+    assert b"leeboard_collector_unpaired_events_total 3.0" in (await metrics(collector)).body
+    await collector.stop()
+
+
+@pytest.mark.parametrize(
+    "text", ['{"X-Request-Id": ["\\ud800"]}', '{"leeboard.dev/version": "\\ud800"}', "[" * 100_000]
+)
+async def test_attributes_that_nobody_can_read_are_left_out(opened: Any, tmp_path: Path, text: str) -> None:
+    collector = opened()
+    await collector.start()
+    beside = {"metadata": text, "annotations": text}
+    for kind, payload in ((REQUEST, V1[0]), (ANSWER, V1[1])):
+        event = attributes(kind, "e1", **beside) | {"data": payload}
+        body = json.dumps(event).encode()
+        sent = Request("POST", PATH, {b"content-type": STRUCTURED.encode()}, body)
+        assert (await collector.answer(sent)).status == 200
+    await collector.stop()
+    assert [(row["request_id"], row["version"]) for row in rows(tmp_path)] == [("e1", "unknown")] * 2
+
+
+async def test_events_of_one_body_share_the_bound_of_what_they_unpack_to(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "MAX_BODY_BYTES", 2**20)
+    packed = gzip.compress(b'{"instances":[[0' + b" " * 400_000 + b"]]}")
+    event = attributes(REQUEST, "e") | {"data_base64": base64.b64encode(packed).decode()}
+    collector = opened()
+    await collector.start()
+    for count, status in ((2, 200), (3, 413)):
+        body = json.dumps([event | {"id": str(at)} for at in range(count)]).encode()
+        answer = await collector.answer(Request("POST", PATH, {b"content-type": BATCH.encode()}, body))
+        assert answer.status == status
+    await collector.stop()
+
+
 async def metrics(collector: Collector) -> Response:
     return await collector.answer(Request("GET", "/metrics", {}, b""))
 
@@ -190,12 +233,19 @@ async def metrics(collector: Collector) -> Response:
     [
         ({"type": "org.example.other"}, V1[0], 400, "the type 'org.example.other' is not taken"),
         ({"id": ""}, V1[0], 400, "no id"),
+        ({"id": "i" * 1000}, V1[0], 400, "the event's id is longer than 253"),
+        ({"component": "c" * 1000}, V1[0], 400, "component is longer than 253"),
+        ({"inferenceservicename": "s" * 1000}, V1[0], 400, "inferenceservicename is longer than 253"),
         ({"time": "yesterday"}, V1[0], 400, "time must be RFC 3339"),
         ({"metadata": json.dumps({"x-request-id": ["x" * 200]})}, V1[0], 400, "request id is longer than 128"),
+        ({}, {"instances": [{"n" * 1000: 1}]}, 400, "is longer than 256 characters"),
+        ({}, {"instances": [{f"c{at}": 1 for at in range(4097)}]}, 400, "at most 4096 features"),
         ({}, {"instances": []}, 422, "the request cannot be read"),
         ({}, {"inputs": [{"name": "x", "shape": [2], "datatype": "FP64", "data": [1]}]}, 422, "its shape"),
         ({"type": ANSWER}, {"predictions": 5}, 422, "the answer cannot be read"),
         ({"type": ANSWER}, {"outputs": [{"name": "y"}]}, 422, "the answer cannot be read"),
+        ({"type": ANSWER}, {"predictions": [0] * 10_001}, 422, "the answer cannot be read"),
+        ({"type": ANSWER}, {"outputs": [{"name": "y", "shape": [3_000_000, 1], "data": [1]}]}, 422, "says otherwise"),
     ],
 )
 async def test_what_is_no_event_is_one_sentence(

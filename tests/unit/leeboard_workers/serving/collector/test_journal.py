@@ -54,6 +54,49 @@ def test_a_torn_record_at_the_end_is_passed_over(tmp_path: Path, cut: int) -> No
     assert list(Journal(tmp_path, 10_000).records(1)) == [b"whole"]
 
 
+def closed(folder: Path, *records: bytes) -> Path:
+    """Return a closed segment of these records."""
+
+    async def write() -> None:
+        journal = Journal(folder, 10_000)
+        for record in records:
+            await journal.append(record)
+        journal.close()
+
+    asyncio.run(write())
+    (path,) = folder.glob("*.journal")
+    return path
+
+
+@pytest.mark.parametrize(("at", "left"), [(8, [b"two", b"three"]), (19, [b"one", b"three"]), (4, [b"two", b"three"])])
+def test_a_record_that_is_damaged_between_others_is_told_and_kept(
+    tmp_path: Path, at: int, left: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = closed(tmp_path, b"one", b"two", b"three")
+    whole = bytearray(path.read_bytes())
+    whole[at] ^= 1
+    path.write_bytes(whole)
+    journal = Journal(tmp_path, 10_000)
+    for _ in range(2):  # once to count, once to carry
+        assert list(journal.records(1)) == left
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "a record is lost" in caplog.text
+    journal.remove(1)
+    assert path.with_suffix(".damaged").read_bytes() == whole
+    assert Journal(tmp_path, 10_000).closed_segments == []
+
+
+@pytest.mark.parametrize("end", [bytes(3), bytes(100), b"\x05\0\0\0\1\2\3\4torn", b"\x04\0\0\0\1\2\3\4torn"])
+def test_an_end_that_was_never_written_is_passed_over_in_silence(
+    tmp_path: Path, end: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = closed(tmp_path, b"one")
+    path.write_bytes(path.read_bytes() + end)
+    assert list(Journal(tmp_path, 10_000).records(1)) == [b"one"]
+    assert caplog.records == []
+    assert list(tmp_path.glob("*.damaged")) == []
+
+
 async def test_a_full_journal_takes_no_more(tmp_path: Path) -> None:
     journal = Journal(tmp_path, 100)
     await journal.append(b"x" * 80)
