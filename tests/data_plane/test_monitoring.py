@@ -16,6 +16,7 @@ from leeboard.api.checks import (
 )
 from leeboard.api.performance import Performance, PerformanceMetric
 from leeboard.api.quality import DataQuality
+from leeboard.contract import tags
 from leeboard.contract.jobs import (
     JobOutcome,
     Span,
@@ -91,6 +92,27 @@ def test_the_time_before_is_a_reference_for_rows_answers_and_quality(river: Rive
     )
     bounds = {check.name: (check.learned.windows, check.drifted) for check in answer(taught).checks}
     assert bounds == {"distance": (5, True), "answers": (5, True)}, "five days before, each held against the other four"
+
+
+def test_what_matters_to_the_model_is_found_once_however_the_log_s_past_moves(river: River):
+    for day in (4, 5):
+        request = river.drift(
+            checks=(Check(name="columns", univariate_test=UnivariateTest()),),
+            window_start_time=f"2026-01-0{day}T00:00:00Z",
+            window_end_time=f"2026-01-0{day + 1}T00:00:00Z",
+            reference_windows=(Span(from_time=f"2026-01-0{day - 1}T00:00:00Z", to_time=f"2026-01-0{day}T00:00:00Z"),),
+            max_rows=200,
+        )
+        report = answer(request)
+        assert (report.rows, report.compared_rows, report.reference_rows, report.reference_total_rows) == (
+            300,
+            200,
+            200,
+            300,
+        )
+    experiment = river.client.get_experiment_by_name(request.experiment).experiment_id
+    kept = river.client.search_runs([experiment], f"tags.`{tags.REFERENCE}` LIKE '%-importances-%'")
+    assert len(kept) == 1
 
 
 @pytest.mark.parametrize(

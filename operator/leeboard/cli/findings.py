@@ -105,7 +105,7 @@ def _columns(columns: tuple[ColumnReport, ...]) -> Table:
     for column in sorted(columns, key=_moved, reverse=True)[:_MOST_COLUMNS]:
         test, shapes = column.test, column.distribution
         drawn.add_row(
-            mark(BAD if test is not None and test.drifted else GOOD),
+            mark(BAD if _drifted(column) else GOOD),
             column.name,
             number(test.effect if test else None),
             number(test.corrected_p_value if test else None),
@@ -116,11 +116,15 @@ def _columns(columns: tuple[ColumnReport, ...]) -> Table:
     return drawn
 
 
+def _drifted(column: ColumnReport) -> bool:
+    return any(found is not None and found.drifted for found in (column.test, column.distance))
+
+
 def _moved(column: ColumnReport) -> tuple[bool, float, float]:
     """Order columns by how much they moved: the drifted first, then by effect, then by distance."""
     test, distance = column.test, column.distance
     return (
-        test is not None and test.drifted,
+        _drifted(column),
         (test.effect or 0.0) if test is not None else 0.0,
         distance.statistic if distance is not None else 0.0,
     )

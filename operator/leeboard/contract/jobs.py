@@ -333,6 +333,10 @@ class DriftReport(JobReport):
     prediction_distribution: Distribution | None = None
     kinds: tuple[DriftKind, ...] | None = None
     """What kind of drift it is, as far as there is evidence."""
+    compared_rows: int | None = None
+    """Rows of the window that were compared: fewer when it was sampled."""
+    reference_total_rows: int | None = None
+    """Rows of the reference before sampling."""
 
 
 class GateVerdict(StrEnum):

@@ -36,6 +36,9 @@ _PREDICTION_SCHEMA = pa.schema(
     ]
 )
 
+ANSWERS = (*KEY, "version", "time", "prediction", "probabilities")
+"""Columns that tell what was answered, and by whom."""
+
 
 @dataclass(frozen=True)
 class LogRows:
@@ -89,12 +92,26 @@ def read_predictions(
 
 
 def read_labelled(
-    log: LogTables, arms: Sequence[LiveArm], windows: Sequence[Window], *, max_rows: int, seed: int = 0
+    log: LogTables,
+    arms: Sequence[LiveArm],
+    windows: Sequence[Window],
+    *,
+    max_rows: int,
+    seed: int = 0,
+    columns: Sequence[str] | None = None,
 ) -> LogRows:
     """Read the rows of `read_predictions` whose outcome is known; of several labels the newest ingested counts.
 
     Labels are looked at as far as `MAX_LABELS` goes; of more labels a uniform sample of the rows is taken by them, and
     the numbers of rows are estimates.
+
+    Args:
+        log: Where the tables lie.
+        arms: Arms whose rows count.
+        windows: By the time of the request.
+        max_rows: More rows are sampled by the seed.
+        seed: Seed of the sample.
+        columns: Which are read, with `KEY` and `time` among them; none: all.
     """
     labels = LabelFiles.of(log.labels, windows)
     known = labels.sample(MAX_LABELS, seed)
@@ -106,7 +123,7 @@ def read_labelled(
         there = found_among(hashes, known.hashes)
         labelled.add(own[there], places[there])
     rows, found = everyone.sample(), labelled.sample()
-    table = _whole(files.everything.taken(found.places))
+    table = _whole(files.everything.taken(found.places), columns)
     pairs, position = np.unique(hashes_of(table, PAIR_KEY, seed), return_inverse=True)
     told = labels.table(labels.newest(pairs, seed)[position])
     for name in told.column_names:
@@ -125,8 +142,10 @@ def count_labels(log: LogTables) -> int:
     return LabelFiles.of(log.labels).sample(MAX_LABELS, 0).total
 
 
-def _whole(rows: StoredRows) -> pa.Table:
-    return rows.table(rows.names) if rows.names else _PREDICTION_SCHEMA.empty_table()
+def _whole(rows: StoredRows, columns: Sequence[str] | None = None) -> pa.Table:
+    if not rows.names:
+        return _PREDICTION_SCHEMA.empty_table()
+    return rows.table([name for name in rows.names if columns is None or name in columns])
 
 
 def _in_time(rows: pa.Table) -> pa.Table:

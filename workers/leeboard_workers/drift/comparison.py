@@ -8,14 +8,16 @@ import pyarrow as pa
 
 from leeboard.api.checks import Check, UnivariateDistance, UnivariateTest
 from leeboard.api.multivariate import MultivariateTest
+from leeboard.api.quality import DataQuality
 from leeboard.contract.jobs import CheckReport, ColumnReport, Distribution
 from leeboard_workers.data.mapping import Map, on_threads
-from leeboard_workers.data.rows import Rows, TableRows
+from leeboard_workers.data.rows import Rows, TableRows, each_once
 from leeboard_workers.drift import verdicts
 from leeboard_workers.drift.block import ColumnMeasure, Comparison, infinite_share, measure_columns, missing_share
 from leeboard_workers.drift.findings import Report
 from leeboard_workers.drift.learning import Lesson
 from leeboard_workers.drift.multivariate import UnfitRowsError, run_joint_test
+from leeboard_workers.drift.quality import quality_report
 from leeboard_workers.drift.reference import Reference
 from leeboard_workers.drift.together import Together, joint_task
 from leeboard_workers.drift.weighing import blocks_of, weights_by_measure
@@ -80,9 +82,15 @@ def compare(
 
     Returns:
         Verdicts of the checks and reports of the columns.
+
+    Raises:
+        ValueError: a side has several columns of one name, or a check needs what was not handed in.
     """
     then = TableRows(reference) if isinstance(reference, pa.Table) else reference
     now = TableRows(window) if isinstance(window, pa.Table) else window
+    each_once(then.names, "reference")
+    each_once(now.names, "window")
+    _refuse_performance(checks)
     measures = _measured(Comparison(then, now, tuple(checks)), run)
     weight_of = weights_by_measure(measures, weights)
     reports: list[CheckReport] = []
@@ -106,6 +114,8 @@ def compare(
         elif check.multivariate_test is not None:
             sides = together or _together(then, now)
             report = _jointly(check.name, check.multivariate_test, sides, weight_of, lesson)
+        elif check.data_quality is not None:
+            report = _faults(check.name, check.data_quality, then, now, run)
         else:
             report, seen = _rowwise(check, answers, strangers, lesson)
             picture = picture or seen
@@ -118,6 +128,7 @@ def compare(
         rows=now.total_rows,
         compared_rows=now.rows,
         reference_rows=then.rows,
+        reference_total_rows=then.total_rows,
     )
 
 
@@ -147,6 +158,22 @@ def _jointly(
         return verdicts.joint_verdict(name, test, run_joint_test(joint_task(test, sides, weights)), lesson)
     except UnfitRowsError as error:
         return verdicts.unmeasured(name, "multivariateTest", test.smallest_effect, str(error))
+
+
+def _faults(name: str, check: DataQuality, reference: Reference | Rows, window: Rows, run: Map) -> CheckReport:
+    if isinstance(reference, Reference):
+        message = "a prepared reference holds no rows, which dataQuality looks at: hand in the rows"
+        return verdicts.unmeasured(name, "dataQuality", 0.0, message)
+    return quality_report(name, check, reference, window, run=run)
+
+
+def _refuse_performance(checks: Sequence[Check]) -> None:
+    judged = [check.name for check in checks if check.performance is not None]
+    if judged:
+        raise ValueError(
+            f"the check {judged[0]} judges answers by their outcomes, which two tables do not tell: call "
+            "leeboard_workers.drift.performance.performance_report with them"
+        )
 
 
 def _rowwise(

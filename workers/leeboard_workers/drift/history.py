@@ -8,6 +8,9 @@ from leeboard.contract.jobs import CheckReport
 WIDTH = 720
 HEIGHT = 44
 _PAD = 5
+_REACHED = ("univariateTest", "multivariateTest")
+"""Checks that find drift at their threshold, too."""
+_ROUNDING = 1e-9
 MAX_WINDOWS = 60
 
 
@@ -20,6 +23,8 @@ class PastWindow:
     verdict: str
     statistics: Mapping[str, float] = field(default_factory=dict)
     """By check."""
+    drifted: Mapping[str, bool] = field(default_factory=dict)
+    """By check, where it is known."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Dot:
     x: float
     y: float
     over: bool
+    """Whether the check called it drift."""
     end_time: str
     value: float
 
@@ -55,7 +61,12 @@ def merged(windows: Sequence[PastWindow]) -> tuple[PastWindow, ...]:
         before = found.get(window.end_time)
         if before is not None:
             verdict = "Drifted" if "Drifted" in {before.verdict, window.verdict} else window.verdict
-            window = PastWindow(window.end_time, verdict, {**before.statistics, **window.statistics})  # noqa: PLW2901
+            window = PastWindow(  # noqa: PLW2901
+                window.end_time,
+                verdict,
+                {**before.statistics, **window.statistics},
+                {**before.drifted, **window.drifted},
+            )
         found[window.end_time] = window
     return tuple(found[time] for time in sorted(found))[-MAX_WINDOWS:]
 
@@ -78,7 +89,7 @@ def lines(windows: Sequence[PastWindow], checks: Sequence[CheckReport]) -> tuple
             Dot(
                 x=place(index, len(windows)),
                 y=_height(value, low, high),
-                over=check.threshold is not None and value > check.threshold,
+                over=window.drifted.get(check.name, _beyond(check, value)),
                 end_time=window.end_time,
                 value=value,
             )
@@ -93,6 +104,13 @@ def lines(windows: Sequence[PastWindow], checks: Sequence[CheckReport]) -> tuple
 def place(index: int, count: int) -> float:
     """Return where the index-th of so many windows stands."""
     return WIDTH - _PAD if count < 2 else _PAD + (WIDTH - 2 * _PAD) * index / (count - 1)  # noqa: PLR2004 (alone)
+
+
+def _beyond(check: CheckReport, value: float) -> bool:
+    """Say what a run that kept no verdicts must have found, as far as its statistic tells."""
+    if check.threshold is None:
+        return False
+    return value >= check.threshold - _ROUNDING if check.kind in _REACHED else value > check.threshold
 
 
 def _height(value: float, low: float, high: float) -> float:

@@ -44,6 +44,8 @@ def percent(value: float | None) -> str:
         return "–"  # noqa: RUF001 (typography)
     if 0 < value < 0.001:  # noqa: PLR2004 (a tenth of a percent)
         return "< 0.1 %"
+    if 0.999 < value < 1:  # noqa: PLR2004 (all but a tenth of a percent)
+        return "> 99.9 %"
     return f"{value:.1%}".replace("%", " %").replace(".0 ", " ")
 
 
@@ -65,7 +67,8 @@ def duration(seconds: float) -> str:
     """Write a length of time with its largest unit that fills."""
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= length:
-            return f"{seconds / length:.2g} {unit}"
+            units = seconds / length
+            return f"{units:.2g} {unit}" if units < 10 else f"{units:.0f} {unit}"  # noqa: PLR2004 (two digits)
     return f"{seconds:.2g} s"
 
 

@@ -14,9 +14,8 @@ from leeboard.contract.documents import short_hash
 from leeboard.contract.jobs import CheckReport, DriftReport, DriftRequest, JobOutcome
 from leeboard_workers.data.stored import fingerprint
 from leeboard_workers.drift import Answers, Report, Strangers, Together, compare
-from leeboard_workers.drift.kinds import kinds_of
 from leeboard_workers.drift.quality import quality_report
-from leeboard_workers.drift.report import Story, headline, html
+from leeboard_workers.drift.report import Story, concluded, html
 from leeboard_workers.drift.selection import selected_columns, selects, stated_weights
 from leeboard_workers.jobs import performance
 from leeboard_workers.jobs.frame import Artifacts, Desk
@@ -48,16 +47,15 @@ def handle(request: DriftRequest, desk: Desk) -> tuple[DriftReport, Artifacts]:
         judged |= {
             check.name: _quality(check, request, sides, desk) for check in of_rows if check.data_quality is not None
         }
-    measured = comparison is not None or any(report.statistic is not None for report in judged.values())
     report = DriftReport(
         request_hash=request.request_hash,
-        outcome=JobOutcome.MEASURED if measured else JobOutcome.INSUFFICIENT,
+        outcome=JobOutcome.INSUFFICIENT,
         message=few,
-        kinds=kinds_of(tuple(judged.values())) or None,
-        drifted=any(report.drifted for report in judged.values()),
         rows=sides.log.rows.total_rows if of_rows else _rows_judged(judged),
         sampled=bool(of_rows) and sides.log.rows.rows < sides.log.rows.total_rows,
+        compared_rows=sides.log.rows.rows if of_rows else None,
         reference_rows=sides.reference.features.rows if comparison is not None else 0,
+        reference_total_rows=sides.reference.features.total_rows if comparison is not None else None,
         version=request.version,
         window_start_time=request.window_start_time,
         window_end_time=request.window_end_time,
@@ -65,8 +63,7 @@ def handle(request: DriftRequest, desk: Desk) -> tuple[DriftReport, Artifacts]:
         columns=comparison.columns if comparison is not None else (),
         prediction_distribution=comparison.prediction_distribution if comparison is not None else None,
     )
-    if measured:
-        report = report.model_copy(update={"message": headline(report)})
+    report = concluded(report)
     return report, _pages(request, report, comparison, sides, desk)
 
 
@@ -152,7 +149,7 @@ def _shared(sides: Sides) -> list[str]:
 
 
 def _weights(request: DriftRequest, features: list[str], sides: Sides, desk: Desk) -> Mapping[str, float] | None:
-    """Return what columns weigh; importances are found once for a version and its reference."""
+    """Return what columns weigh; importances are found once for a version and its reference, or once by its log."""
     if request.columns.weights is not None:
         return stated_weights(request.columns.weights, features)
     if request.columns.weighting is not ColumnWeighting.IMPORTANCE:
@@ -166,10 +163,11 @@ def _weights(request: DriftRequest, features: list[str], sides: Sides, desk: Des
         return importances(sides.model.model, rows.inputs.to_pandas(), labels, request.seed)
 
     ref = sides.reference.ref
-    if ref is None:
-        return weigh()
     version = (request.model_name, request.version, request.seed)
-    identity = short_hash(*version, ref.model_dump(mode="json"), fingerprint(sides.reference.everything))
+    if ref is None:  # the log's past is another one in each window: the first that is looked at tells what matters
+        identity = short_hash(*version, "the log")
+    else:
+        identity = short_hash(*version, ref.model_dump(mode="json"), fingerprint(sides.reference.everything))
     return weighed_once(desk.run.client, request.experiment, identity, weigh)
 
 

@@ -1,6 +1,7 @@
 """What the runs before found, for the timeline of a monitor."""
 
 import logging
+from collections.abc import Mapping
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -13,6 +14,7 @@ from leeboard_workers.jobs.tracking import experiment_of
 log = logging.getLogger(__name__)
 
 _CHECK = "check/"
+_DRIFTED = "drifted/"
 
 
 def past_windows(client: MlflowClient, request: JobRequest) -> tuple[PastWindow, ...]:
@@ -36,10 +38,13 @@ def past_windows(client: MlflowClient, request: JobRequest) -> tuple[PastWindow,
         PastWindow(
             end_time=run.data.tags[tags.WINDOW_END],
             verdict=run.data.tags.get(tags.VERDICT, "Error"),
-            statistics={
-                name.removeprefix(_CHECK): value for name, value in run.data.metrics.items() if name.startswith(_CHECK)
-            },
+            statistics=_under(_CHECK, run.data.metrics),
+            drifted={name: bool(value) for name, value in _under(_DRIFTED, run.data.metrics).items()},
         )
         for run in reversed(list(runs))
         if tags.WINDOW_END in run.data.tags
     )
+
+
+def _under(prefix: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}

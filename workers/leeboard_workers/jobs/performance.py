@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from leeboard.api.checks import Check
 from leeboard.api.performance import NUMBER_METRICS, Performance
 from leeboard.contract.jobs import CheckReport, DriftRequest
-from leeboard_workers.data.predictionlog import LogRows
+from leeboard_workers.data.predictionlog import ANSWERS, LogRows
 from leeboard_workers.data.windows import Window
 from leeboard_workers.drift.metrics import metric_of
 from leeboard_workers.drift.outcomes import Outcomes
@@ -72,7 +72,7 @@ def _guess(
     expected = estimator.estimate(labelled, metrics, request.seed)
     if request.labels_pass is not None:  # the scored window itself was estimated the first time
         return Guess(expected, {})
-    rows = sides.log.rows.table(sides.log.rows.names)
+    rows = sides.log.rows.table([name for name in ANSWERS if name in sides.log.rows.names])
     rows = rows.filter(pc.equal(rows["version"], request.version))
     unlabelled = logged_outcomes(rows.append_column("label", rows["prediction"]), labelled.classes)
     return Guess(expected, estimator.estimate(unlabelled, metrics, request.seed))

@@ -17,7 +17,7 @@ from leeboard.contract.documents import short_hash
 from leeboard.contract.jobs import DriftRequest
 from leeboard_workers.data.datasets import DatasetError, is_downloaded, pinned, read_dataset, times_of
 from leeboard_workers.data.logwindow import LogWindow, choose_predictions
-from leeboard_workers.data.predictionlog import LogRows, features_of, read_labelled, read_predictions
+from leeboard_workers.data.predictionlog import ANSWERS, LogRows, features_of, read_labelled, read_predictions
 from leeboard_workers.data.rows import Rows, TableRows
 from leeboard_workers.data.stored import StoredTable, all_rows, fingerprint
 from leeboard_workers.data.windows import Window
@@ -178,7 +178,7 @@ class Sides:
     def _labelled(self, windows: Sequence[Window]) -> LogRows:
         asked = self.request
         stable = [arm for arm in asked.arms if arm.version == asked.version]
-        return read_labelled(asked.log, stable, windows, max_rows=asked.max_rows, seed=asked.seed)
+        return read_labelled(asked.log, stable, windows, max_rows=asked.max_rows, seed=asked.seed, columns=ANSWERS)
 
     @property
     def _earlier(self) -> tuple[Window, ...] | None:
@@ -186,10 +186,13 @@ class Sides:
         return None if spans is None else tuple(Window.between(span.from_time, span.to_time) for span in spans)
 
     @cached_property
-    def _logged_reference(self) -> pa.Table:
+    def _earlier_rows(self) -> LogRows:
         asked = self.request
-        rows = read_predictions(asked.log, asked.arms, self._earlier or (), max_rows=asked.max_rows, seed=asked.seed)
-        return rows.table
+        return read_predictions(asked.log, asked.arms, self._earlier or (), max_rows=asked.max_rows, seed=asked.seed)
+
+    @property
+    def _logged_reference(self) -> pa.Table:
+        return self._earlier_rows.table
 
     @cached_property
     def reference(self) -> ReferenceRows:
@@ -199,7 +202,7 @@ class Sides:
             first, last = asked.reference_windows[0].from_time, asked.reference_windows[-1].to_time
             many = len(asked.reference_windows)
             story = f"the log from {first} to {last}" if many == 1 else f"{many} windows of the log since {first}"
-            logged = TableRows(features_of(self._logged_reference))
+            logged = TableRows(self._earlier_rows.features, total=self._earlier_rows.total_rows)
             return ReferenceRows(logged, logged, None, story)
         if asked.reference is not None:
             ref, story = asked.reference, asked.reference.uri
@@ -208,8 +211,6 @@ class Sides:
             ref, story = version.training_data, f"training data of version {version.number}"
         ref = pinned(ref)
         rows = _rows_of(ref, asked.max_rows, asked.seed)
-        if rows.rows < rows.total_rows:
-            story = f"{story}, {rows.rows} of {rows.total_rows} rows"
         others = (ref.label_column, ref.timestamp_column)
         return ReferenceRows(rows, rows.select([name for name in rows.names if name not in others]), ref, story)
 

@@ -53,6 +53,13 @@ def test_shows_a_window_with_the_columns_that_moved_most_first():
     assert moved < still
 
 
+def test_a_column_that_its_distance_alone_found_is_marked():
+    distance = {"method": "Wasserstein", "statistic": 0.9, "drifted": True}
+    column = _column("temp", 0.01, drifted=False) | {"distance": distance}
+    given = {"requestHash": "ff", "outcome": "Measured", "drifted": True, "columns": [column]}
+    assert "✗ temp 0.01 - 0.9 █▁ ▁█" in _lines(drift(DriftReport.model_validate(given)))
+
+
 def test_shows_names_as_they_are():
     names = ["[red]fare[/red]", "[/]", ":warning: delay"]
     columns = [_column(name, 0.4, drifted=True) for name in names]

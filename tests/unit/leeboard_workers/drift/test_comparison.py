@@ -15,7 +15,10 @@ from leeboard.api.checks import (
     UnivariateDistance,
     UnivariateTest,
 )
-from leeboard_workers.drift import Answers, Strangers, compare, weighing
+from leeboard.api.performance import Performance, PerformanceMetric
+from leeboard.api.quality import DataQuality
+from leeboard_workers.data.rows import TableRows
+from leeboard_workers.drift import Answers, Strangers, compare, prepare, weighing
 
 TEST = Check(name="columns", univariate_test=UnivariateTest())
 DISTANCE = Check(name="distance", univariate_distance=UnivariateDistance())
@@ -149,6 +152,44 @@ def test_without_a_detector_the_check_says_what_to_do():
     check = compare(rows, rows, checks=[STRANGERS]).checks[0]
     assert check.statistic is None
     assert "spec.outOfDistribution" in check.message
+
+
+def test_faults_of_the_data_are_looked_for_beside_drift():
+    hygiene = Check(name="hygiene", data_quality=DataQuality())
+    then, now = table(500), table(400, seed=1).set_column(0, "a", pa.nulls(400, pa.float64()))
+    found = compare(then, now, checks=[TEST, hygiene])
+    assert [check.kind for check in found.checks] == ["univariateTest", "dataQuality"]
+    assert found.checks[1].message == "a: 100.0% missing, 0.0% in the reference"
+    kept = compare(prepare(TableRows(then)), now, checks=[TEST, hygiene])
+    assert kept.checks[0] == found.checks[0]
+    assert (kept.checks[1].statistic, kept.checks[1].message) == (
+        None,
+        "a prepared reference holds no rows, which dataQuality looks at: hand in the rows",
+    )
+
+
+def test_performance_names_the_function_that_takes_outcomes():
+    quality = Check(name="quality", performance=Performance(metrics=[PerformanceMetric(name="mae", max_drop=1)]))
+    with pytest.raises(ValueError, match=r"call leeboard_workers\.drift\.performance\.performance_report"):
+        compare(table(50), table(50), checks=[TEST, quality])
+
+
+def test_two_columns_of_one_name_are_refused():
+    twice = pa.Table.from_arrays([pa.array([1.0]), pa.array([2.0])], ["a", "a"])
+    with pytest.raises(ValueError, match="the reference has several columns named a: rename them"):
+        compare(twice, table(50))
+
+
+def test_the_document_concludes_from_the_checks():
+    moved = compare(table(5_000), table(3_000, shift=0.5, seed=1), checks=[TEST]).to_dict()
+    assert moved["message"] == "The window drifted: columns found it, most of all in a. This is covariate drift."
+    assert [kind["kind"] for kind in moved["kinds"]] == ["covariate"]
+    quiet = compare(table(5_000), table(3_000, seed=1), checks=[TEST]).to_dict()
+    assert quiet["message"] == "The window looks like the reference: columns found no drift."
+    lists = pa.table({"x": [[1]] * 5})
+    nothing = compare(lists, lists, checks=[TEST, DISTANCE]).to_dict()
+    assert nothing["outcome"] == "Insufficient"
+    assert nothing["message"] == "Nothing could be compared: no column could be compared; the columns say why"
 
 
 def test_several_checks_of_a_kind_each_use_their_own_settings():

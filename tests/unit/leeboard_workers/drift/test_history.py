@@ -28,10 +28,21 @@ def test_a_window_that_was_scored_again_stands_once():
 def test_a_line_marks_what_is_over_the_threshold_and_leaves_gaps():
     windows = [PastWindow(str(day), "Stable", {} if day == 1 else {"columns": day / 10}) for day in range(6)]
     [line] = lines(windows, [CHECK, CheckReport(name="other", kind="prediction")])
-    assert [dot.over for dot in line.dots] == [False, False, False, True, True]
+    assert [dot.over for dot in line.dots] == [False, False, True, True, True]
     assert len(line.dots) == 5
     assert all(0 <= dot.x <= WIDTH and 0 <= dot.y <= HEIGHT for dot in line.dots)
     assert line.dots[-1].y < line.threshold_y < line.dots[0].y, "up is more"
+
+
+def test_the_check_s_own_verdict_counts_where_it_is_known():
+    said = {"columns": False}, {"columns": True}, {}
+    windows = [PastWindow(str(day), "Stable", {"columns": 0.3}, verdict) for day, verdict in enumerate(said)]
+    [line] = lines(windows, [CHECK])
+    assert [dot.over for dot in line.dots] == [False, True, True], "a test finds drift at its threshold, too"
+    [distance] = lines(windows[2:], [CHECK.model_copy(update={"kind": "univariateDistance"})])
+    assert [dot.over for dot in distance.dots] == [False]
+    twice = merged([PastWindow("1", "Stable", {"a": 1.0}, {"a": False}), PastWindow("1", "Drifted", {}, {"b": True})])
+    assert twice[0].drifted == {"a": False, "b": True}
 
 
 def test_intervals_share_a_scale():

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from leeboard.api.checks import Check, UnivariateDistance, UnivariateTest
+from leeboard.api.checks import CategoricalDistance, Check, UnivariateDistance, UnivariateTest
 from leeboard_workers.data.rows import TableRows
 from leeboard_workers.drift import compare, prepare
 from leeboard_workers.drift.store import StoredReferenceError, load, save
@@ -93,4 +93,6 @@ def test_a_report_is_a_dictionary_a_table_and_a_page(reference: Any):
     found = report.to_arrow()
     assert found.num_rows == len(report.columns)
     assert found["p_value"].null_count < found.num_rows
+    auto = Check(name="distance", univariate_distance=UnivariateDistance(categorical=CategoricalDistance.AUTO))
+    assert "levels" in compare(reference, table(700, 1), [auto]).to_arrow()["distance_reason"].to_pylist()
     assert "<html" in report.to_html("my window")
