@@ -18,7 +18,7 @@ class Settings:
     """Where the images of `make images` are; the node may have them already."""
     tag: str = os.environ.get("TAG", _PROJECT["version"])
     prometheus_image: str = os.environ.get("PROMETHEUS_IMAGE", "quay.io/prometheus/prometheus:v3.16.0")
-    object_store_image: str = os.environ.get("OBJECT_STORE_IMAGE", "docker.io/versity/versitygw:v1.1.0")
+    object_store_image: str = os.environ.get("OBJECT_STORE_IMAGE", "docker.io/versity/versitygw:v1.8.0")
     gateway_class: str = os.environ.get("GATEWAY_CLASS", "envoy")
     """A class of Envoy Gateway; it is made if it is not there."""
     gateway_url: str = os.environ.get("GATEWAY_URL", "")
