@@ -24,7 +24,7 @@ from leeboard.contract.serving import EXIT_STORE_AWAY
 
 SCHEMES = ("mlflow-artifacts:/", "models:/", "runs:/")
 ENV_ALLOWED = "LEEBOARD_FETCH_ALLOW"
-"""Prefixes of URIs that may be fetched, separated by commas; unset: every URI of the three schemes."""
+"""Prefixes of URIs that may be fetched, separated by commas; each ends where a name does. Unset: all three schemes."""
 ENV_MAX_BYTES = "LEEBOARD_FETCH_MAX_BYTES"
 """Longest that all files together may be; unset: 50 GiB."""
 
@@ -54,12 +54,18 @@ class _File:
 
 
 def check_allowed(uri: str, allowed: str | None) -> None:
-    """Raise ValueError unless the URI is one of MLflow's and under an allowed prefix."""
+    """Raise ValueError unless the URI is one of MLflow's and under an allowed prefix, which ends where a name does."""
     if not uri.startswith(SCHEMES):
         raise ValueError(f"leeboard-fetch fetches {', '.join(SCHEMES)} and nothing else; it got {uri}")
     prefixes = [prefix.strip() for prefix in (allowed or "").split(",") if prefix.strip()] or list(SCHEMES)
-    if ".." in uri or "%2e" in uri.lower() or not uri.startswith(tuple(prefixes)):
+    disguised = ".." in uri or any(code in uri.lower() for code in ("%2e", "%25"))
+    if disguised or not any(_is_under(uri, prefix) for prefix in prefixes):
         raise ValueError(f"{uri} is not under an allowed prefix: {', '.join(prefixes)} ({ENV_ALLOWED})")
+
+
+def _is_under(uri: str, prefix: str) -> bool:
+    rest = uri.removeprefix(prefix)
+    return uri.startswith(prefix) and (not rest or prefix.endswith(("/", "@")) or rest.startswith(("/", "@")))
 
 
 def fetch(uri: str, destination: Path, max_bytes: int = _MAX_BYTES) -> list[str]:
@@ -86,10 +92,13 @@ def fetch(uri: str, destination: Path, max_bytes: int = _MAX_BYTES) -> list[str]
     ledger = _Ledger(scratch / _LEDGER)
     sums: dict[str, str] = {}
     fetched = []
+    total = 0
     for file in sorted(files, key=lambda file: file.path != SUMS):  # the sums first, for they judge the others
         if not _is_whole(destination / file.path, file, sums.get(file.path) or ledger.known.get(file.path)):
             _fetch_one(repository, file, destination, sums.get(file.path), ledger)
             fetched.append(file.path)
+        total += (destination / file.path).stat().st_size  # a store may leave the length out of its list
+        _check_total(total, max_bytes)
         if file.path == SUMS:
             sums = _read_sums(destination / SUMS)
             if missing := sorted(sums.keys() - {each.path for each in files}):
@@ -148,9 +157,13 @@ def _files(repository: Any, max_bytes: int) -> Iterator[_File]:
             count, total = count + 1, total + (found.file_size or 0)
             if count > _MAX_FILES:
                 raise FetchError(f"there are more than {_MAX_FILES} files")
-            if total > max_bytes:
-                raise FetchError(f"the files are longer than {max_bytes} bytes: raise {ENV_MAX_BYTES} if that is meant")
+            _check_total(total, max_bytes)
             yield _File(found.path, found.file_size)
+
+
+def _check_total(total: int, max_bytes: int) -> None:
+    if total > max_bytes:
+        raise FetchError(f"the files are longer than {max_bytes} bytes: raise {ENV_MAX_BYTES} if that is meant")
 
 
 def _check_path(path: str) -> None:
