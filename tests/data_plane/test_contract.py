@@ -77,6 +77,18 @@ def test_metadata_has_the_same_members(pair: Pair, path: str) -> None:
     assert ours.json().keys() >= {key for key, value in theirs.json().items() if value is not None}
 
 
+@pytest.mark.parametrize(
+    ("method", "rest", "status"), [("GET", "", 200), ("GET", "/ready", 200), ("POST", "/infer", 400)]
+)
+def test_a_version_is_asked_by_its_name(pair: Pair, method: str, rest: str, status: int) -> None:
+    more = {"json": {"inputs": []}} if method == "POST" else {}
+    ours, theirs = both(pair, method, f"/v2/models/{MODEL}/versions/3{rest}", **more)
+    assert (ours.status_code, theirs.status_code) == (status, 501), "the SDK knows the path, and answers no version"
+    other, _ = both(pair, method, f"/v2/models/{MODEL}/versions/2{rest}", **more)
+    assert other.status_code == 404
+    assert "its version 3" in other.json()["error"]
+
+
 def test_metadata_names_the_predictors_inputs_and_outputs(pair: Pair) -> None:
     metadata = pair.ours.get(f"/v2/models/{MODEL}").json()
     assert [tensor["name"] for tensor in metadata["inputs"]] == COLUMNS

@@ -34,16 +34,16 @@ class Metadata:
         self._when_ready: dict[str, Document] = {
             "/v2/health/ready": {"ready": True},
             f"/v1/models/{model}": {"name": model, "ready": True},
-            f"/v2/models/{model}/ready": {"name": model, "ready": True},
         }
-        self._model_path = f"/v2/models/{model}"
+        self._described_at = (f"/v2/models/{model}", f"/v2/models/{model}/versions/{identity.version}")
+        self._when_ready |= {f"{path}/ready": {"name": model, "ready": True} for path in self._described_at}
 
     async def answer(self, method: str, path: str) -> Response:
         """Answer a request for something that is no inference."""
         path = path.rstrip("/") or "/"
-        if path not in {self._model_path, *self._always, *self._when_ready}:
-            model = self._identity.model_deployment
-            return Response.error(f"there is nothing at {path[:200]}; the model is {model}", HTTPStatus.NOT_FOUND)
+        if path not in {*self._described_at, *self._always, *self._when_ready}:
+            what = f"the model is {self._identity.model_deployment}, its version {self._identity.version}"
+            return Response.error(f"there is nothing at {path[:200]}; {what}", HTTPStatus.NOT_FOUND)
         if method != "GET":
             return Response.error(f"{method} is not taken at {path}: GET it", HTTPStatus.METHOD_NOT_ALLOWED)
         if path in self._when_ready:

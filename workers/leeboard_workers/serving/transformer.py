@@ -59,7 +59,11 @@ class Transformer:
         )
         self._version_header = (contract.HEADER_VERSION.encode(), me.version.encode())
         model = me.model_deployment
-        self._infer_paths = {f"/v1/models/{model}:predict": "v1", f"/v2/models/{model}/infer": "v2"}
+        self._infer_paths = {
+            f"/v1/models/{model}:predict": "v1",
+            f"/v2/models/{model}/infer": "v2",
+            f"/v2/models/{model}/versions/{me.version}/infer": "v2",
+        }
         self._refuses = options.on_detection is OnDetection.REJECT
         self._detection: Detection | None = None
         self._queue: LogQueue | None = None
