@@ -1,11 +1,14 @@
 """The job fit-detector against a real MLflow: what it reports, what it stores, what it cannot do."""
 
 import urllib.request
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import mlflow
+import mlflow.pyfunc
 import mlflow.sklearn
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -142,6 +145,54 @@ def test_the_recall_of_an_index_is_told(mlflow_server: str, registered: str, tmp
     recall = load(artifacts[ARTIFACT]).scorer.parameters()["lists"]["recall"]
     assert recall >= 0.99
     assert f"its index finds {recall:.1%} of the nearest reference rows" in report.message
+
+
+class Named(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has no types for it
+    """Answers logits by name, as a graph of ONNX does."""
+
+    def predict(self, context, model_input, params=None):  # noqa: ANN001, ANN201 (MLflow takes hints for a schema)
+        """Add up two columns."""
+        del context, params
+        total = model_input["temperature"].to_numpy() / 100.0 + model_input["distance"].to_numpy() / 1e4
+        return {"logits": np.column_stack([-total, total])}
+
+
+def test_a_model_without_an_estimator_may_answer_by_name(mlflow_server: str, registered: str, tmp_path: Path) -> None:
+    frame = weather(400)[["temperature", "distance"]].astype(float)
+    mlflow.set_tracking_uri(mlflow_server)
+    with mlflow.start_run():
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=Named(),
+            signature=infer_signature(frame),
+            registered_model_name="answers-by-name",
+            pip_requirements=[],
+        )
+    reference = MlflowClient(mlflow_server).get_model_version(MODEL, registered).tags[tags.TRAINING_DATA]
+    changes = {
+        "model_name": "answers-by-name",
+        "reference": DatasetRef.model_validate_json(reference),
+        "detector": Detector.model_validate({"energy": {}}),
+        "input": DetectorInput.LOGITS,
+    }
+    report, artifacts = work(request_for(mlflow_server, str(logged.registered_model_version), **changes), tmp_path)
+    assert report.outcome is JobOutcome.MEASURED
+    assert load(artifacts[ARTIFACT]).kind == "energy"
+    changes["input"], changes["detector"] = DetectorInput.FEATURES, Detector.model_validate({"knn": {}})
+    with pytest.raises(ModelError, match="has no features"):
+        work(request_for(mlflow_server, str(logged.registered_model_version), **changes), tmp_path)
+
+
+def test_columns_that_the_detector_does_not_look_at_are_named(
+    mlflow_server: str, registered: str, tmp_path: Path
+) -> None:
+    frame = weather(400)[list(COLUMNS)]
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = table.set_column(0, table.column_names[0], pa.array([date(2026, 1, 1)] * len(frame)))
+    pyarrow.parquet.write_table(table, tmp_path / "dated.parquet")
+    reference = DatasetRef(uri=str(tmp_path / "dated.parquet"))
+    report, _ = work(request_for(mlflow_server, registered, reference=reference), tmp_path / "work")
+    assert f"it does not look at '{table.column_names[0]}': neither numbers, text" in report.message
 
 
 def test_what_the_model_does_not_answer_is_told(mlflow_server: str, registered: str, tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ V1_OUT_OF_DISTRIBUTION = "outOfDistribution"
 """v1: beside `predictions`, one entry per row: {score, pValue, flagged}; a refused row's prediction is null. A flagged
 row's entry has also `threshold` and, where the detector can tell, `features`: the strangest columns first."""
 V2_FLAG_TENSOR = "out_of_distribution"
-"""v2: BOOL, one per row; its parameter `threshold` is the score above which a row is flagged."""
+"""v2: BOOL, one per row; its parameter `threshold` is the score above which a row is flagged. Where classes have
+thresholds of their own, that is the one of all rows, and the parameter `thresholds` a JSON list of each row's."""
 V2_SCORE_TENSOR = "ood_score"
 """v2: FP64, one per row."""
 V2_P_VALUE_TENSOR = "ood_p_value"

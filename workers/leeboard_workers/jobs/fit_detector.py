@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
 from leeboard.api.outofdistribution import Calibration, DetectorInput
@@ -21,7 +23,7 @@ from leeboard_workers.ood.calibrate import TooFewRowsError
 from leeboard_workers.ood.detectors import Approximating
 from leeboard_workers.ood.fitted import FittedDetector
 from leeboard_workers.ood.fitting import Wish, fit_on_outputs, fit_on_rows
-from leeboard_workers.ood.outputs import head_of, outputs_of
+from leeboard_workers.ood.outputs import Outputs, head_of, outputs_in, outputs_of
 from leeboard_workers.ood.store import save
 from leeboard_workers.ood.synthetic import strange_tables
 
@@ -156,12 +158,7 @@ def _fit_on_outputs(
 
 
 def _outputs(request: FitDetectorRequest, loaded: LoadedModel, rows: pd.DataFrame) -> NDArray[np.float64]:
-    if not hasattr(loaded.model, "get_params"):
-        raise ModelError(
-            f"version {request.version} of {request.model_name} is of a flavour that tells no "
-            f"{request.input.lower()}: let the detector look at input Instances"
-        )
-    outputs = outputs_of(loaded.model, rows)
+    outputs = outputs_of(loaded.model, rows) if hasattr(loaded.model, "get_params") else _answers(loaded, rows)
     matrix = {
         DetectorInput.PROBABILITIES: outputs.probabilities,
         DetectorInput.LOGITS: outputs.logits,
@@ -173,3 +170,20 @@ def _outputs(request: FitDetectorRequest, loaded: LoadedModel, rows: pd.DataFram
             f"with another input"
         )
     return matrix
+
+
+def _answers(loaded: LoadedModel, rows: pd.DataFrame) -> Outputs:
+    """Ask an MLflow model that has no estimator, such as a graph of ONNX.
+
+    Raises:
+        ModelError: it does not take the rows, or its answer is none of Leeboard's runtime's.
+    """
+    inputs = loaded.signature.inputs if loaded.signature is not None else None
+    given: Any = rows
+    if inputs is not None and inputs.is_tensor_spec() and loaded.features:
+        given = {spec.name: np.array(rows[spec.name].tolist(), dtype=spec.type) for spec in inputs.inputs}
+    try:
+        return outputs_in(loaded.model.predict(given))
+    except (MlflowException, ValueError, TypeError) as error:
+        version = loaded.version
+        raise ModelError(f"version {version.number} of {version.name} cannot be asked: {str(error)[:500]}") from error
