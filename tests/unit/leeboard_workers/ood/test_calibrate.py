@@ -33,6 +33,9 @@ def test_too_few_rows_are_one_sentence_that_says_how_many() -> None:
     with pytest.raises(TooFewRowsError, match="at least 19 calibration rows, there are 18"):
         Calibration.of(np.arange(18.0), 0.95)
     assert Calibration.of(np.arange(19.0), 0.95).threshold == 18.0
+    with pytest.raises(TooFewRowsError, match="at least 9 calibration rows, there are 8"):
+        Calibration.of(np.arange(8.0), 0.9)
+    assert Calibration.of(np.arange(9.0), 0.9).threshold == 8.0
 
 
 def test_no_row_both_fits_and_calibrates() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,30 @@ def test_an_answer_without_predictions_is_told() -> None:
         Answer.read({"outputs": []}, "v1", 1)
     with pytest.raises(BadAnswerError, match="answered 3 rows of 2"):
         Answer.read(V1, "v1", 2)
+
+
+def test_each_row_is_told_the_threshold_of_its_class() -> None:
+    scores = replace(SCORES, thresholds=np.array([2.0, 8.0, 5.0]))
+    one = Answer.read(V1, "v1", 3).flagged(scores).document["outOfDistribution"]
+    assert one[1]["threshold"] == 8.0
+    two = Answer.read(V2, "v2", 3).flagged(scores).document["outputs"][2]
+    assert two["parameters"] == {"threshold": 5.0, "thresholds": "[2.0,8.0,5.0]"}
+
+
+def test_matrices_of_fewer_rows_are_left_as_they_are() -> None:
+    answer = Answer.read({"predictions": [1, 2], "probabilities": [[0.5]]}, "v1", 2)
+    assert answer.spread([True, False, True]).predictions == [1, None, 2]
+    assert answer.matrix("probabilities") is None
+
+
+def test_answers_of_several_numbers_keep_their_shape_beside_refused_rows() -> None:
+    answer = Answer.read({"predictions": [[[1, 2]], [[3, 4]]]}, "v1", 2).spread([False, True, True])
+    (tensor,) = answer.translated("v2", "public").document["outputs"]
+    assert (tensor["shape"], tensor["datatype"]) == ([3, 1, 2], "INT64")
+    assert tensor["data"] == [None, None, 1, 2, 3, 4]
+    assert Answer.read({"outputs": [tensor]}, "v2", 3).rows == 3
+
+
+def test_answers_that_differ_in_length_stay_whole() -> None:
+    (tensor,) = Answer.read({"predictions": [[1], [2, 3]]}, "v1", 2).translated("v2", "public").document["outputs"]
+    assert (tensor["shape"], tensor["data"]) == ([2], [[1], [2, 3]])

@@ -3,18 +3,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import numpy as np
 import orjson
+import pyarrow as pa
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from leeboard.api.outofdistribution import Detector, OnDetection
 from leeboard.contract.serving import METRIC_LOG_DROPPED, METRIC_REQUESTS, ChangedColumns
+from leeboard_workers.ood.fitting import Wish, fit_on_rows
+from leeboard_workers.ood.store import save
 from leeboard_workers.serving.asgi import Request
 from leeboard_workers.serving.exchange import Exchange
 from leeboard_workers.serving.options import Identity, Options
 from leeboard_workers.serving.privacy import Privacy
 from leeboard_workers.serving.transformer import Transformer
 
+V1_PREDICT = "/v1/models/flights:predict"
 INFER = "/v2/models/flights/infer"
 FIELD = {"name": "x", "shape": [2], "datatype": "FP64", "data": [1.0, 2.0]}
 MATRIX = {"name": "rows", "shape": [2, 2], "datatype": "FP64", "data": [1.0, 2.0, 3.0, 4.0]}
@@ -41,6 +47,7 @@ class Played:
         self.ready = True
         self.full = False
         self.logged: list[dict[str, Any]] = []
+        self.asked: list[dict[str, Any]] = []
 
     async def answer(self, request: web.Request) -> web.Response:
         if request.path == "/v1/predictions":
@@ -48,20 +55,24 @@ class Played:
             return web.json_response({"accepted": 1, "refused": 0})
         if request.path == INFER and self.full:
             return web.json_response({"error": "full"}, status=503, headers={"retry-after": "7"}, dumps=compact)
+        if request.method == "POST":
+            self.asked.append(await request.json())
+        if request.path == V1_PREDICT:
+            return web.json_response({"predictions": [1] * len(self.asked[-1]["instances"])})
         if request.path == INFER:
             return web.json_response({"outputs": self.outputs})
         return web.Response(status=200 if self.ready else 503)
 
 
 @asynccontextmanager
-async def before(played: Played, **more: Any) -> AsyncIterator[Transformer]:
+async def before(played: Played, protocol: str = "v2", **more: Any) -> AsyncIterator[Transformer]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", played.answer)
     async with TestServer(app) as server:
         identity = Identity("air", "flights", "1", "arm")
         url = str(server.make_url(""))
         host = f"{server.host}:{server.port}"
-        transformer = Transformer(Options(identity, host, "flights", "v2", collector_url=url, **more))
+        transformer = Transformer(Options(identity, host, "flights", protocol, collector_url=url, **more))
         await transformer.start()
         try:
             yield transformer
@@ -103,7 +114,7 @@ async def dropped(transformer: Transformer) -> float:
         (TENSOR | {"data": [1, deep(300)]}, "nested more deeply than JSON can be written"),
     ],
 )
-@pytest.mark.parametrize("path", [INFER, "/v1/models/flights:predict"])
+@pytest.mark.parametrize("path", [INFER, V1_PREDICT])
 async def test_an_answer_that_contradicts_itself_is_no_answer(output: Any, sentence: str, path: str) -> None:
     body = {"inputs": [FIELD]} if path == INFER else {"instances": [{"x": 1.0}, {"x": 2.0}]}
     async with before(Played([output])) as transformer:
@@ -127,6 +138,53 @@ async def test_an_answer_that_cannot_be_logged_goes_out_and_is_counted(monkeypat
         monkeypatch.setattr(transformer._queue, "put", full)
         assert await infer(transformer) == 200
         assert await dropped(transformer) == 2
+
+
+OWN = {"id": "mine", "parameters": {"k": 1}, "outputs": [{"name": "predict"}]}
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Store a detector that knows numbers around zero."""
+    folder = tmp_path_factory.mktemp("detector")
+    known = pa.table({"x": np.random.default_rng(0).normal(size=500)})
+    save(fit_on_rows(Wish(Detector.model_validate({"mahalanobis": {}}), 0.95, 1, {}), known, None), folder)
+    return str(folder)
+
+
+async def asked(transformer: Transformer, *cells: float) -> tuple[int, dict[str, Any]]:
+    """Ask for rows by a document with an id of its own, through a gateway that gives it another."""
+    body = orjson.dumps(OWN | {"inputs": [FIELD | {"shape": [len(cells)], "data": list(cells)}]})
+    response = await transformer.answer(Request("POST", INFER, {b"x-request-id": b"header-id"}, body))
+    assert dict(response.headers)[b"x-request-id"] == b"header-id"
+    return response.status, orjson.loads(response.body)
+
+
+async def test_a_documents_own_id_comes_back_from_a_predictor_of_the_other_protocol() -> None:
+    async with before(Played(), protocol="v1") as transformer:
+        status, answer = await asked(transformer, 0.0)
+    assert (status, answer["id"]) == (200, "mine")
+
+
+async def test_what_stands_beside_the_rows_survives_a_refusal(detector: str) -> None:
+    played = Played([TENSOR | {"shape": [1], "data": [7]}])
+    async with before(played, detector_uri=detector, on_detection=OnDetection.REJECT) as transformer:
+        await transformer._detection.fetched.wait()
+        status, answer = await asked(transformer, 1e9, 0.0)
+        assert (status, answer["id"], answer["outputs"][0]["data"]) == (200, "mine", [None, 7])
+        (sent,) = played.asked
+        assert {name: sent[name] for name in OWN} == OWN
+        assert sent["inputs"][0]["data"] == [0.0]
+        status, answer = await asked(transformer, 1e9, 1e9)
+        assert (status, answer["id"], len(played.asked)) == (422, "mine", 1)
+
+
+async def test_a_row_too_few_never_gives_a_refused_row_a_value(detector: str) -> None:
+    played = Played([TENSOR | {"shape": [1], "data": [7]}])
+    async with before(played, detector_uri=detector, on_detection=OnDetection.REJECT) as transformer:
+        await transformer._detection.fetched.wait()
+        status, answer = await asked(transformer, 1e9, 0.0, 0.1)
+    assert (status, answer["error"]) == (502, "the predictor answered 1 rows of 2")
 
 
 async def test_rows_without_probabilities_are_logged() -> None:
