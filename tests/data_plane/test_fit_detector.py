@@ -150,7 +150,7 @@ def test_the_recall_of_an_index_is_told(mlflow_server: str, registered: str, tmp
 class Named(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has no types for it
     """Answers logits by name, as a graph of ONNX does."""
 
-    def predict(self, context, model_input, params=None):  # noqa: ANN001, ANN201 (MLflow takes hints for a schema)
+    def predict(self, context, model_input, params=None):  # noqa: ANN001 (MLflow takes hints for a schema)
         """Add up two columns."""
         del context, params
         total = model_input["temperature"].to_numpy() / 100.0 + model_input["distance"].to_numpy() / 1e4
