@@ -221,7 +221,9 @@ _DRIFT_MONITOR = (
     Reason("WindowDrifted", "of `DriftDetected`, False: the last window drifted, not enough of them for an episode"),
     Reason("Quiet", "of `DriftDetected`, False: the last window is quiet"),
     Reason(
-        "TooFewRows", "of `DriftDetected`, False: the last window tells nothing", "widen the window, or send traffic"
+        "TooFewRows",
+        "of `DriftDetected`, False: the last window tells nothing",
+        "the message says which: widen the window, send traffic, or mend columns that cannot be compared",
     ),
     Reason("WaitsForLabels", "of `DriftDetected`, False: labels of the last window are still to come", "send labels"),
     Reason(
