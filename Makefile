@@ -57,18 +57,21 @@ mutants: setup  ## mutation tests of the decisions, half an hour; ONLY="episodes
 	@$(BIN)/python -m tests.mutants $(ONLY)
 
 REGISTRY ?= ghcr.io/leeboard
+SOURCE ?= $(shell git config --get remote.origin.url 2>/dev/null | sed 's|//[^/@]*@|//|')
 IMAGES := operator=operator/Dockerfile worker=workers/worker.Dockerfile serving=workers/serving.Dockerfile
 
 images:  ## operator, worker and serving, by docker, podman or buildah; REGISTRY=… names them
 	@builder=$$(for tool in docker podman buildah; do $$tool info >/dev/null 2>&1 && echo $$tool && break; done); test -n "$$builder" || { echo "no docker, podman or buildah that works: see docs/operations/images.md for the same content without one"; exit 1; }; \
 	version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml); \
-	for image in $(IMAGES); do $$builder build $(BUILD_ARGS) --file $${image#*=} --tag $(REGISTRY)/$${image%%=*}:$$version . || exit 1; done
+	labels="--build-arg VERSION=$$version --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null) --build-arg SOURCE=$(SOURCE)"; \
+	for image in $(IMAGES); do $$builder build $$labels $(BUILD_ARGS) --file $${image#*=} --tag $(REGISTRY)/$${image%%=*}:$$version . || exit 1; done
 
 image-contents: setup  ## what they hold, as folders under build/images, where there is no builder
-	@rm -rf build/images build/dist && $(BIN)/uv build --quiet --wheel --out-dir build/dist .
+	@rm -rf build/images build/dist && $(BIN)/uv build --quiet --wheel --build-constraints requirements.lock --out-dir build/dist .
 	@for extra in operator worker serving; do \
 	  $(BIN)/uv venv --quiet --python $(BIN)/python build/images/$$extra/opt/leeboard && \
 	  $(BIN)/uv pip install --quiet --python build/images/$$extra/opt/leeboard/bin/python --constraint requirements.lock "leeboard[$$extra] @ file://$$(ls $(CURDIR)/build/dist/*.whl)" && \
+	  build/images/$$extra/opt/leeboard/bin/python .ci/sbom.py leeboard-$$extra > build/images/$$extra/opt/leeboard/sbom.cdx.json && \
 	  du -sm build/images/$$extra | awk '{print $$2 ": " $$1 " MB"}' || exit 1; done
 
 lock: setup  ## pin everything anew

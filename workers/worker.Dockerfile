@@ -13,18 +13,26 @@ RUN python3 -m venv uv && uv/bin/pip install --no-cache-dir "$(grep -oE '^uv==[0
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 COPY workers workers
-# Every package in the version and with the hash of requirements.lock.
-RUN uv/bin/uv build --wheel --out-dir dist . \
+COPY .ci/sbom.py ./
+# Every package in the version and with the hash of requirements.lock, what builds the wheel too.
+RUN uv/bin/uv build --wheel --build-constraints requirements.lock --out-dir dist . \
  && uv/bin/uv venv --python /usr/bin/python3 /opt/leeboard \
  && uv/bin/uv pip install --no-cache --compile-bytecode --python /opt/leeboard/bin/python \
-      --constraint requirements.lock "leeboard[worker] @ file://$(ls /build/dist/*.whl)"
+      --constraint requirements.lock "leeboard[worker] @ file://$(ls /build/dist/*.whl)" \
+ && /opt/leeboard/bin/python sbom.py leeboard-worker > /opt/leeboard/sbom.cdx.json
 
 # KubeRay starts Ray through bash.
 FROM ${RUN}
 RUN python3 -c 'import ensurepip' 2>/dev/null \
  || (apt-get update && apt-get install --yes --no-install-recommends ca-certificates python3 \
      && rm -rf /var/lib/apt/lists/*)
+ARG VERSION=
+ARG REVISION=
+ARG SOURCE=
 LABEL org.opencontainers.image.title="leeboard-worker" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/leeboard /opt/leeboard
 ENV PATH=/opt/leeboard/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp USER=leeboard PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

@@ -29,7 +29,10 @@ def _prefixes(value: Any) -> Any:
     pairs = _pairs(value)
     if not isinstance(pairs, dict):
         return pairs
-    return {name: text.split("|") if isinstance(text, str) else text for name, text in pairs.items()}
+    return {
+        name: [prefix for prefix in text.split("|") if prefix] if isinstance(text, str) else text
+        for name, text in pairs.items()
+    }
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
@@ -64,7 +67,8 @@ class Settings(BaseModel):
     namespaces: Words = ()
     """Namespaces to watch; empty: all of them."""
     model_prefixes: Prefixes = {}
-    """Which registered models a namespace may name: `namespace=prefix|prefix, …`; a namespace not listed: any."""
+    """Which registered models a namespace may name: `namespace=prefix|prefix, …`; a namespace not listed: any; one with
+    an empty list: none."""
     gateway_name: str = "leeboard"
     """Gateway of routes that name none."""
     gateway_namespace: str = "leeboard-system"
@@ -75,6 +79,10 @@ class Settings(BaseModel):
     """Image of predictor and transformer."""
     worker_image: str = "ghcr.io/leeboard/worker:0.1.0"
     """Image of jobs that name none."""
+    pull_policy: Annotated[str, Field(pattern="^(Always|IfNotPresent|Never)$")] | None = None
+    """When the two images are pulled: Always, IfNotPresent or Never; unset: as Kubernetes decides by the tag."""
+    pull_secrets: Words = ()
+    """Names of the Secrets, in each namespace with models, by which arms and jobs pull images."""
     ray_version: str = "2.60.0"
     """Version of Ray in the worker image; KubeRay chooses its probes by it."""
     cluster_selector: Pairs = {}
@@ -122,6 +130,16 @@ class Settings(BaseModel):
         except ValidationError as error:
             wrong = "; ".join(f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
             raise ValueError(f"settings in the environment are wrong: {wrong}") from None
+
+    @property
+    def pulled(self) -> dict[str, str]:
+        """What a container with one of Leeboard's images says of pulling it."""
+        return {"imagePullPolicy": self.pull_policy} if self.pull_policy else {}
+
+    @property
+    def pulling(self) -> dict[str, list[dict[str, str]]]:
+        """What a pod says of pulling its images."""
+        return {"imagePullSecrets": [{"name": name} for name in self.pull_secrets]} if self.pull_secrets else {}
 
     def may_serve(self, namespace: str, model: str) -> bool:
         """Say whether objects of a namespace may name a registered model."""

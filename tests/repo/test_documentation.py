@@ -113,6 +113,19 @@ def test_shows_only_commands_that_there_are(page: Path):
     assert not unknown
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=_name)
+def test_shows_only_targets_that_make_has(page: Path):
+    text = page.read_text(encoding="utf-8")
+    shell = [
+        *_blocks(page, "sh"),
+        *re.findall(r"^    make .*$", text, re.MULTILINE),
+        *INLINE.findall(FENCE.sub("", text)),
+    ]
+    named = {target for piece in shell for target in re.findall(r"\bmake ([a-z][a-z0-9-]*)", piece)}
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert named - targets == set()
+
+
 def test_every_command_is_shown_somewhere():
     shown = {words[0] for page in PAGES for words in _commands(page)}
     assert shown >= set(typer.main.get_command(program).commands)  # type: ignore[attr-defined]

@@ -33,6 +33,7 @@ from leeboard.control.steps import (
     WriteRegistry,
 )
 from leeboard.modeldeployment import decide, status
+from leeboard.modeldeployment.manifests import runtime_name
 from leeboard.modeldeployment.questions import ask, wants_log
 from leeboard.modeldeployment.route import read_route
 from leeboard.modeldeployment.seen import ArmSeen, DeploymentSeen, Proof, Reading, RegistrySeen, Seen
@@ -249,7 +250,7 @@ class PlayedDeployment:
             registry=away if self.registry_away else RegistrySeen(model=self.model),
             arms={name: arm.seen() for name, arm in sorted(self.arms.items())},
             route=read_route(self.route, "uid-1") if self.route else None,
-            runtime_exists="leeboard-mlflow-0-1-0" in self.runtimes,
+            runtime_exists=runtime_name("0.1.0", self.settings) in self.runtimes,
             jobs=tuple(copy.deepcopy(self.jobs)),
         )
         if wants_log(seen):

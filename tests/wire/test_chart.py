@@ -34,9 +34,18 @@ FULL: Values = {
     "ray": {"clusterSelector": {"ray.io/cluster": "pool"}},
     "passedEnvironment": {"AWS_ENDPOINT_URL": "http://s3:9000"},
     "models": {"prefixes": {"air": ["flights", "fraud-"]}},
-    "images": {"pullSecrets": [{"name": "registry"}]},
+    "images": {"pullSecrets": [{"name": "registry"}, {"name": "mirror"}]},
+    "fetch": {
+        "env": [{"name": "LOGIN", "valueFrom": {"secretKeyRef": {"name": "mlflow-login", "key": "user"}}}],
+        "envFrom": [{"secretRef": {"name": "mlflow-login", "optional": True}}],
+    },
 }
-NAMESPACED: Values = {"namespaces": ["default", "kube-system"], "networkPolicies": {"enabled": True}}
+PROMETHEUS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+NAMESPACED: Values = {
+    "namespaces": ["default", "kube-system"],
+    "networkPolicies": {"enabled": True, "from": [PROMETHEUS]},
+    "collector": {"tokens": {"existingSecret": "ours"}},
+}
 PLURALS = {"NetworkPolicy": "networkpolicies", "ClusterStorageContainer": "clusterstoragecontainers"}
 NOT_SERVED = "monitoring.coreos.com/v1"
 """Kinds of the Prometheus operator, whose CRDs the sandbox does not have."""
@@ -90,7 +99,8 @@ def test_the_operators_settings_can_be_read(render: Render):
     assert read.cluster_selector == {"ray.io/cluster": "pool"}
     assert read.passed_environment == {"AWS_ENDPOINT_URL": "http://s3:9000"}
     assert read.model_prefixes == {"air": ("flights", "fraud-")}
-    assert read.serving_image.endswith(":0.1.0")
+    assert read.serving_image == "ghcr.io/leeboard/serving:0.1.0"
+    assert (read.pull_policy, read.pull_secrets) == ("IfNotPresent", ("registry", "mirror"))
 
 
 def test_the_chart_and_the_package_have_one_version():
@@ -107,6 +117,12 @@ def test_the_chart_and_the_package_have_one_version():
         ({"collector": {"retention": "a while"}}, "retention"),
         ({"mlflow": {"trackingUri": "mlflow:5000"}}, "trackingUri"),
         ({"fetch": {"allow": ["s3://models/"]}}, "fetch/allow"),
+        ({"models": {"prefixes": {"team-a": []}}}, "prefixes/team-a"),
+        ({"mlflow": {"trackingUri": "http://mlflow/$(reboot)"}}, "trackingUri"),
+        ({"passedEnvironment": {"TOKEN": "`reboot`"}}, "passedEnvironment/TOKEN"),
+        ({"collector": {"root": "/data"}}, "collector/root"),
+        ({"collector": {"root": "file:///var/lib/leeboard/log"}}, "collector/root"),
+        ({"images": {"pullSecrets": ["registry"]}}, "pullSecrets"),
     ],
 )
 def test_wrong_values_are_refused_by_name(values: Values, says: str, render: Render):
@@ -126,7 +142,11 @@ async def left_behind(bench: Bench) -> AsyncIterator[str]:
             "meta.helm.sh/release-namespace": RELEASE_NAMESPACE,
         },
     }
-    container = {"name": "storage-initializer", "image": "x", "env": [{"name": "MLFLOW_TRACKING_URI", "value": there}]}
+    told = [
+        {"name": "MLFLOW_TRACKING_URI", "value": there},
+        {"name": "LEEBOARD_FETCH_ALLOW", "value": "models:/air"},
+    ]
+    container = {"name": "storage-initializer", "image": "ghcr.io/leeboard/serving:0.1.0", "env": told}
     spec = {"container": container, "supportedUriFormats": [{"prefix": "models:/"}]}
     api = {"apiVersion": "serving.kserve.io/v1alpha1", "kind": "ClusterStorageContainer"}
     manifest = {**api, "metadata": metadata, "spec": spec}
@@ -137,22 +157,26 @@ async def left_behind(bench: Bench) -> AsyncIterator[str]:
     assert gone.is_success, gone.text
 
 
-def test_an_install_beside_a_fetcher_of_another_mlflow_is_refused(
+def test_an_install_beside_a_fetcher_of_another_kind_is_refused(
     left_behind: str, bench: Bench, helm: Path, tmp_path: Path
 ):
     kubeconfig = bench.plane.kubeconfig("installer", ["system:masters"])
+    same: Values = {"mlflow": {"trackingUri": left_behind}, "fetch": {"allow": ["models:/air"]}}
 
-    def install(tracking_uri: str) -> str:
-        values: Values = {"mlflow": {"trackingUri": tracking_uri}}
+    def install(values: Values) -> str:
         dry = ("--dry-run=server", "--kubeconfig", str(kubeconfig))
-        return run(helm, tmp_path, values, "install", "leeboard", str(CHART), *dry)
+        return run(helm, tmp_path, same | values, "install", "leeboard", str(CHART), *dry)
 
-    with pytest.raises(HelmError) as refused:
-        install("http://mlflow-of-now:5000")
-
-    assert f"fetches from {left_behind}, and an install cannot change it" in str(refused.value)
-    assert "kubectl delete clusterstoragecontainer leeboard-fetch" in str(refused.value)
-    assert left_behind in install(left_behind), "what fetches from the same MLflow is taken over"
+    for values, then in (
+        ({"mlflow": {"trackingUri": "http://mlflow-of-now:5000"}}, f"fetches from {left_behind}"),
+        ({"fetch": {"allow": []}}, "allows of prefixes models:/air"),
+        ({"images": {"registry": "elsewhere"}}, "runs the image ghcr.io/leeboard/serving:0.1.0"),
+    ):
+        with pytest.raises(HelmError) as refused:
+            install(values)
+        assert f"{then}, and an install cannot change it" in str(refused.value)
+        assert "kubectl delete clusterstoragecontainer leeboard-fetch" in str(refused.value)
+    assert left_behind in install({}), "what fetches alike is taken over"
 
 
 def test_the_chart_is_clean(helm: Path, tmp_path: Path):
@@ -214,21 +238,6 @@ async def test_every_pod_may_run_where_only_restricted_pods_may(bench: Bench, re
     assert "restricted" in await refusal(bench.person, pod)
     assert len(pods) == 7
     assert [said for said in refused if said] == []
-
-
-def test_the_dashboard_asks_for_metrics_that_exist():
-    dashboard = json.loads((CHART / "dashboards" / "leeboard.json").read_text())
-    known = (CHART.parents[1] / "docs" / "operations" / "metrics.md").read_text()
-    asked = {
-        word
-        for panel in dashboard["panels"]
-        for target in panel["targets"]
-        for word in target["expr"].replace("{", " ").replace("(", " ").split()
-        if word.startswith("leeboard_")
-    }
-
-    assert asked
-    assert [name for name in asked if f"`{name.removesuffix('_bucket')}`" not in known] == []
 
 
 def test_the_dashboard_shows_each_drift_score_beside_its_threshold_and_the_verdict():

@@ -8,7 +8,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{- define "leeboard.image" -}}
 {{- $image := index .root.Values.images .name -}}
-{{ $image.repository }}:{{ $image.tag | default .root.Chart.AppVersion }}
+{{ $image.repository | default (printf "%s/%s" .root.Values.images.registry .name) }}:{{ $image.tag | default .root.Chart.AppVersion }}
 {{- end -}}
 
 {{- define "leeboard.container" -}}

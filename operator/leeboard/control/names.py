@@ -57,9 +57,15 @@ def route(model_deployment: str) -> str:
     return model_deployment
 
 
-def runtime(leeboard_version: str) -> str:
-    """Name Leeboard's ServingRuntime: with its version, for editing a runtime in use would restart every arm."""
-    return "leeboard-mlflow-" + re.sub(r"[^a-z0-9]+", "-", leeboard_version.lower()).strip("-")
+def runtime(leeboard_version: str, *identity: object) -> str:
+    """Name Leeboard's ServingRuntime: `leeboard-mlflow-<version>-<hash>`; editing one in use would restart every arm.
+
+    Args:
+        leeboard_version: Version of Leeboard.
+        identity: Whatever else changes what the runtime says, such as its image, as JSON-like parts.
+    """
+    version = re.sub(r"[^a-z0-9]+", "-", leeboard_version.lower()).strip("-")
+    return f"leeboard-mlflow-{version}-{short_hash(*identity, length=_ARM_HASH)}"
 
 
 def transformer_host(arm_name: str, namespace: str) -> str:

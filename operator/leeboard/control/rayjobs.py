@@ -156,6 +156,7 @@ def _pod(
     main: dict[str, Any] = {
         "name": container,
         "image": template.image or settings.worker_image,
+        **settings.pulled,
         "resources": dict(resources),
         "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108 (a volume of the pod's own)
         "securityContext": {
@@ -172,6 +173,7 @@ def _pod(
         "terminationGracePeriodSeconds": 5,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [main],
+        **settings.pulling,
         "volumes": [{"name": "tmp", "emptyDir": {}}],
     }
     if submitter:

@@ -1,1 +1,1 @@
-"""What can be generated from the API's words: CRDs, the chart's copy of them, RBAC rules, reference pages."""
+"""What can be generated: CRDs, the chart's copy of them, RBAC rules, reference pages, the chart's values."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from leeboard.crdgen import rbac, reasons
+from leeboard.crdgen import rbac, reasons, values
 from leeboard.crdgen.kinds import KINDS, crd
 from leeboard.crdgen.reference import page
 
@@ -37,6 +37,7 @@ def generated() -> dict[Path, str]:
     files[Path("charts/leeboard/generated/clusterrole.yaml")] = RBAC_NOTICE + document(rbac.cluster_role())
     files[Path("docs/reference/rbac.md")] = rbac.page()
     files[Path("docs/reference/reasons.md")] = reasons.page()
+    files[Path("docs/reference/values.md")] = values.page(values.VALUES.read_text(encoding="utf-8"))
     return files
 
 

@@ -75,11 +75,14 @@ def page() -> str:
     lines = [
         "# What the operator may do",
         "",
-        "Generated from the code; the chart's ClusterRole, or its Roles, say just this.",
+        "Generated from the code; the chart's ClusterRole says just this. With a list of `namespaces` each of them has",
+        "a Role instead, without the last rule, which is of the whole cluster: restart the operator then when a",
+        "neighbour was installed after it.",
         "",
     ]
     lines += ["| group | resources | verbs | because |", "|---|---|---|---|"]
     for grant in GRANTS:
         resources, verbs = (", ".join(f"`{word}`" for word in words) for words in (grant.resources, grant.verbs))
-        lines.append(f"| `{grant.group}` | {resources} | {verbs} | {grant.reason} |")
+        group = f"`{grant.group}`" if grant.group else "core"
+        lines.append(f"| {group} | {resources} | {verbs} | {grant.reason} |")
     return "\n".join([*lines, ""])

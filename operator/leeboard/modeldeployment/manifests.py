@@ -1,4 +1,4 @@
-"""What Leeboard asks KServe for: one InferenceService per arm, one ServingRuntime per version of Leeboard. Pure."""
+"""What Leeboard asks KServe for: one InferenceService per arm, one ServingRuntime per version and image. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -81,6 +81,11 @@ def arm_name(subject: ModelDeployment, version: str) -> str:
     return names.arm(metadata.namespace, metadata.name, version, *parts)
 
 
+def runtime_name(leeboard_version: str, settings: Settings) -> str:
+    """Name the ServingRuntime that comes with a version of Leeboard and a serving image."""
+    return names.runtime(leeboard_version, settings.serving_image, settings.pull_policy)
+
+
 def replica_range(subject: ModelDeployment) -> tuple[int, int]:
     """Return the least and the most pods of an arm."""
     replicas = subject.spec.serving.replicas
@@ -138,9 +143,15 @@ def inference_service(
         "kind": "InferenceService",
         "metadata": head,
         "spec": {
-            "predictor": _HARDENED_POD | _GRACE | more | replicas | {"model": _model(subject, uri, runtime, settings)},
+            "predictor": _HARDENED_POD
+            | _GRACE
+            | settings.pulling
+            | more
+            | replicas
+            | {"model": _model(subject, uri, runtime, settings)},
             "transformer": _HARDENED_POD
             | _GRACE
+            | settings.pulling
             | replicas
             | _SCRATCH
             | {"containers": [_transformer(subject, version, name, detector_uri, settings)]},
@@ -200,6 +211,7 @@ def _transformer(
     return {
         "name": "kserve-container",
         "image": settings.serving_image,
+        **settings.pulled,
         "command": ["leeboard-transformer"],
         "args": [f"--model_name={public}", f"--http_port={_PORT}", f"--predictor_protocol={protocol}"],
         "env": _variables(environment) + _collector_token(settings) + _logged_columns(subject),
@@ -237,7 +249,7 @@ def serving_runtime(namespace: str, name: str, settings: Settings) -> dict[str, 
 
     Args:
         namespace: Where it is needed.
-        name: From `names.runtime`.
+        name: From `runtime_name`.
         settings: The operator's settings.
     """
     return {
@@ -252,6 +264,7 @@ def serving_runtime(namespace: str, name: str, settings: Settings) -> dict[str, 
                 {
                     "name": "kserve-container",
                     "image": settings.serving_image,
+                    **settings.pulled,
                     "command": ["leeboard-predictor"],
                     "args": ["--model_dir=/mnt/models", f"--http_port={_PORT}"],
                     "ports": [{"containerPort": _PORT, "name": "http1", "protocol": "TCP"}],

@@ -17,6 +17,7 @@ from leeboard.control.ownjobs import own_jobs
 from leeboard.control.pods import PATIENCE
 from leeboard.control.world import Metrics, World
 from leeboard.modeldeployment.arms import read_arm, with_pods
+from leeboard.modeldeployment.manifests import runtime_name
 from leeboard.modeldeployment.questions import Questions, ask, wants_log
 from leeboard.modeldeployment.route import read_route
 from leeboard.modeldeployment.seen import ArmSeen, Proof, Reading, RegistrySeen, Seen
@@ -40,7 +41,7 @@ async def observe(subject: ModelDeployment, world: World) -> Seen:
     metadata = subject.metadata
     awaited = _awaited(subject)
     jobs = {job["metadata"]["name"]: job for job in await own_jobs(metadata, awaited, world)}
-    runtime = names.runtime(__version__)
+    runtime = runtime_name(__version__, world.settings)
     route = world.store.get("HTTPRoute", metadata.namespace, names.route(metadata.name))
     seen = Seen(
         now=world.clock.now(),

@@ -8,7 +8,6 @@ from typing import Any
 from leeboard.api.base import seconds
 from leeboard.api.modeldeployment import ModelDeployment, ModelDeploymentStatus, RolloutPhase, RolloutStatus
 from leeboard.contract.documents import short_hash
-from leeboard.control import names
 from leeboard.control.clock import instant
 from leeboard.control.steps import EmitEvent, Step
 from leeboard.modeldeployment import analysis, manifests, route, stages, versions
@@ -97,7 +96,7 @@ class View:
     @cached_property
     def runtime(self) -> str:
         """Name of Leeboard's ServingRuntime."""
-        return names.runtime(self.seen.leeboard_version)
+        return manifests.runtime_name(self.seen.leeboard_version, self.seen.settings)
 
     @cached_property
     def stages_hash(self) -> str:

@@ -9,7 +9,8 @@ def test_each_field_is_an_environment_variable():
             "LEEBOARD_TRACKING_URI": "http://mlflow:5000",
             "LEEBOARD_NAMESPACES": "team-a, team-b",
             "LEEBOARD_CLUSTER_SELECTOR": "ray.io/cluster=pool",
-            "LEEBOARD_MODEL_PREFIXES": "team-a=fraud-|risk-, team-b=flights",
+            "LEEBOARD_MODEL_PREFIXES": "team-a=fraud-|risk-, team-b=flights, nobody=",
+            "LEEBOARD_PULL_SECRETS": "registry, mirror",
             "LEEBOARD_MAX_PASSES": "3",
             "LEEBOARD_COLLECTOR_URL": "",
             "HOME": "/root",
@@ -18,7 +19,9 @@ def test_each_field_is_an_environment_variable():
     assert settings.tracking_uri == "http://mlflow:5000"
     assert settings.namespaces == ("team-a", "team-b")
     assert settings.cluster_selector == {"ray.io/cluster": "pool"}
-    assert settings.model_prefixes == {"team-a": ("fraud-", "risk-"), "team-b": ("flights",)}
+    assert settings.model_prefixes == {"team-a": ("fraud-", "risk-"), "team-b": ("flights",), "nobody": ()}
+    assert not settings.may_serve("nobody", "flights")
+    assert settings.pull_secrets == ("registry", "mirror")
     assert settings.max_passes == 3
     assert settings.collector_url is None
 
@@ -48,6 +51,7 @@ def test_what_a_jobs_shell_would_run_is_not_passed_on(value: str):
         ("LEEBOARD_TRACKING_URI", "mlflow"),
         ("LEEBOARD_CLUSTER_SELECTOR", "pool"),
         ("LEEBOARD_LOG_LEVEL", "loud"),
+        ("LEEBOARD_PULL_POLICY", "Sometimes"),
         ("LEEBOARD_TRACKING_URI", "http://mlflow/$(reboot)"),
     ],
 )

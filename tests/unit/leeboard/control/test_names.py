@@ -35,8 +35,8 @@ def test_a_jobs_name_is_one_that_kuberay_can_bear(owner: str, purpose: str, iden
 def test_names_read_as_what_they_are():
     assert re.fullmatch(r"flights-v7-[0-9a-f]{6}", names.arm("default", "flights", "7", "template"))
     assert re.fullmatch(r"flights-drift-[0-9a-f]{10}", names.ray_job("flights", "drift", "hash", 0))
-    assert names.runtime("0.1.0") == "leeboard-mlflow-0-1-0"
-    assert names.runtime("0.2.0.dev3+g12AB") == "leeboard-mlflow-0-2-0-dev3-g12ab"
+    assert re.fullmatch(r"leeboard-mlflow-0-1-0-[0-9a-f]{6}", names.runtime("0.1.0", "serving:0.1.0"))
+    assert names.runtime("0.2.0.dev3+g12AB", "x").startswith("leeboard-mlflow-0-2-0-dev3-g12ab-")
     assert names.transformer_host("flights-v7-abc123", "ml") == "flights-v7-abc123-transformer.ml.svc.cluster.local"
 
 

@@ -103,6 +103,14 @@ def test_every_pod_is_hardened_and_has_no_token():
         assert template["metadata"]["labels"]["leeboard.dev/driftmonitor"] == "flights"
 
 
+def test_jobs_pull_their_images_as_the_settings_say():
+    template = JobTemplate(cluster=RayClusterShape(workers=1))
+    for pod in pods(made(template, pull_policy="Always", pull_secrets=("registry",))):
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+        assert pod["spec"]["containers"][0]["imagePullPolicy"] == "Always"
+    assert "imagePull" not in str(made(template))
+
+
 def test_without_workers_the_head_computes_and_with_workers_it_does_not():
     alone = made(JobTemplate(cluster=RayClusterShape(resources=ResourceRequirements(limits={"cpu": "4"}))))
     head = alone["spec"]["rayClusterSpec"]["headGroupSpec"]

@@ -142,6 +142,32 @@ def test_a_slow_pod_stays_ready_and_one_that_goes_drains_first():
     assert chosen["terminationGracePeriodSeconds"] == 300
 
 
+@pytest.mark.parametrize("change", [{"serving_image": "mine/serving:0.1.0"}, {"pull_policy": "Always"}])
+def test_another_serving_image_is_another_runtime_and_the_same_arm(change: dict[str, str]):
+    changed = SETTINGS.model_copy(update=change)
+    one, other = (manifests.runtime_name("0.1.0", settings) for settings in (SETTINGS, changed))
+
+    assert one != other
+    assert all(name.startswith("leeboard-mlflow-0-1-0-") for name in (one, other))
+    arms = [
+        manifests.inference_service(subject(), "7", uri=URI, detector_uri=None, settings=settings, runtime=runtime)
+        for settings, runtime in ((SETTINGS, one), (changed, other))
+    ]
+    assert arms[0]["metadata"] == arms[1]["metadata"]
+
+
+def test_arms_pull_their_images_as_the_settings_say():
+    settings = Settings(pull_policy="Always", pull_secrets=("registry",))
+    arm = manifests.inference_service(subject(), "7", uri=URI, detector_uri=None, settings=settings, runtime="own")
+    runtime = manifests.serving_runtime("air", "own", settings)
+    pods = arm["spec"]["predictor"], arm["spec"]["transformer"]
+
+    assert [pod["imagePullSecrets"] for pod in pods] == [[{"name": "registry"}]] * 2
+    assert pods[1]["containers"][0]["imagePullPolicy"] == "Always"
+    assert runtime["spec"]["containers"][0]["imagePullPolicy"] == "Always"
+    assert "imagePull" not in str(service())
+
+
 def test_more_predictor_fields_are_passed_through():
     predictor = service(serving={"predictor": {"nodeSelector": {"gpu": "a100"}}})["spec"]["predictor"]
 
