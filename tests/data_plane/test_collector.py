@@ -146,7 +146,9 @@ def test_writers_need_the_token_of_their_namespace(plane: Plane, tmp_path: Path)
     for given, status in ((None, 401), ("theirs", 403), ("secret", 200)):
         headers = {"authorization": f"Bearer {given}"} if given else {}
         assert guarded.post("/v1/predictions", batch("a"), headers=headers).status_code == status
-        assert guarded.post("/v1/labels", labels({"request_id": "a"}), headers=headers).status_code == status
+        assert (
+            guarded.post("/v1/labels", labels({"request_id": "a", "label": 1}), headers=headers).status_code == status
+        )
 
 
 def test_nothing_acknowledged_is_lost_or_doubled_by_crashes(plane: Plane, tmp_path: Path) -> None:

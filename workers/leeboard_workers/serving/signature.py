@@ -140,7 +140,8 @@ def _times(column: ColSpec, cells: list[Any]) -> Any:
     try:
         return pd.to_datetime(cells)
     except (ValueError, TypeError, OverflowError) as error:
-        raise BadRequestError(f"the column {column.name!r} holds what is no time: {str(error)[:200]}") from error
+        why = str(error).partition("\n")[0][:200]
+        raise BadRequestError(f"the column {column.name!r} holds what is no time: {why}") from error
 
 
 def _checked(column: ColSpec, cells: list[Any], kinds: tuple[type, ...], what: str, *, may_miss: bool) -> list[Any]:

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from aiohttp import web
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from leeboard.contract.serving import ChangedColumns
 from leeboard_workers.data.encoding import RowLists
+from leeboard_workers.serving.answers import Answer, BadAnswerError
 from leeboard_workers.serving.asgi import Request
 from leeboard_workers.serving.codec import BadRequestError, Rows, decode_v1, decode_v2, encode_v1, encode_v2
 from leeboard_workers.serving.exchange import as_sent
@@ -94,6 +97,60 @@ def _decoded(decode: Callable[[Any, Any], Rows], document: Any, inputs: tuple[st
     assert {len(cells) for cells in rows.columns.values()} == {rows.count}
     assert encode_v1(rows)["instances"]
     assert encode_v2(rows, {})["inputs"]
+
+
+MEMBERS = st.sampled_from(["predict", "probabilities", "logits", "features", "y"])
+
+
+def shaped(name: str, shape: list[int], *, fold: bool) -> dict[str, Any]:
+    """Return an output that is right, its data nested or not."""
+    data: Any = list(range(math.prod(shape)))
+    return {"name": name, "shape": shape, "datatype": "FP64", "data": [data] if fold and data else data}
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> tuple[dict[str, Any], list[bool]]:
+    """Draw an answer that is right but for some member, and which rows it answers."""
+    kept = draw(st.lists(st.booleans(), min_size=1, max_size=4).filter(any))
+    counts = st.just(sum(kept)) | st.just(sum(kept)) | st.integers(0, 3)
+    widths = st.lists(st.integers(0, 2), max_size=2)
+    if draw(st.booleans()):
+        numbers = st.integers(0, 3).flatmap(lambda width: st.lists(NUMBERS, min_size=width, max_size=width))
+        cells = counts.flatmap(lambda count: st.lists(numbers | VALUES, min_size=count, max_size=count))
+        matrices = {"probabilities": cells | VALUES, "features": cells}
+        return draw(st.fixed_dictionaries({"predictions": cells}, optional=matrices)), kept
+    shapes = st.builds(lambda count, rest: [count, *rest], counts, widths)
+    right = st.builds(shaped, MEMBERS, shapes, fold=st.booleans())
+    wrong = st.builds(lambda one, changes: one | changes, right, TENSORS) | VALUES
+    outputs = draw(st.lists(right, min_size=1, max_size=3))
+    return {"outputs": outputs + draw(st.just([]) | st.lists(wrong, max_size=1))}, kept
+
+
+@settings(max_examples=300)
+@given(given=answers())
+@example(given=({"outputs": [shaped("y", [1, 2], fold=False)]}, [False, True]))
+@example(given=({"predictions": [[1]], "probabilities": []}, [True, False]))
+@example(given=({"outputs": [shaped("y", [2, 0], fold=False) | {"shape": [2, 10**18, 0]}]}, [True] * 2))
+def test_answers_of_strangers_are_read_or_refused(given: tuple[dict[str, Any], list[bool]]) -> None:
+    protocol, kept = "v1" if "predictions" in given[0] else "v2", given[1]
+    try:
+        read = Answer.read(orjson.loads(json.dumps(given[0])), protocol, sum(kept))
+    except (BadAnswerError, orjson.JSONDecodeError):
+        return
+    spread = read.spread(kept)
+    refused = spread.without(~np.array(kept, dtype=bool))
+    for answer in (spread, refused, *(refused.translated(to, "m") for to in ("v1", "v2"))):
+        assert len(answer.predictions) == len(kept)
+        assert all(one is None or kept[at] for at, one in enumerate(map(without_nulls, answer.predictions)))
+        for name in ("probabilities", "logits", "features"):
+            matrix = answer.matrix(name)
+            assert matrix is None or len(matrix) == len(kept)
+        assert orjson.loads(orjson.dumps(answer.document))
+
+
+def without_nulls(cell: Any) -> Any:
+    """Return none for a list of nothing but nulls, as a refused row of several values has."""
+    return None if isinstance(cell, list) and all(without_nulls(part) is None for part in cell) else cell
 
 
 @pytest.fixture(scope="module")

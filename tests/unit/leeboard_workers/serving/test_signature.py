@@ -61,6 +61,12 @@ def _some(kind: DataType) -> Any:
     return {DataType.datetime: "2026-02-14", DataType.long: 2**62 + 1, DataType.string: "x"}.get(kind, True)
 
 
+def test_times_of_two_forms_are_one_line() -> None:
+    with pytest.raises(BadRequestError, match=r"^the column 'a' holds what is no time: .+$") as told:
+        framed(columns(DataType.datetime, required=True), {"a": "2026-02-14"}, {"a": "2026-02-14T09:30:00Z"})
+    assert "\n" not in str(told.value)
+
+
 def test_whole_numbers_are_exact_beside_missing_ones() -> None:
     frame = framed(columns(DataType.long, required=False), {"a": 2**62 + 1}, {"a": None})
     assert frame["a"][0] == 2**62 + 1
