@@ -19,6 +19,11 @@ from leeboard_workers.serving.collector.refusals import RefusedError
 MAX_TEXT_BYTES = 4096
 """Of one cell; a text of a dictionary stands in as many rows as like."""
 
+MAX_MESSAGES = 10_000
+"""Batches and dictionaries of one body."""
+
+_TOO_MUCH = f"the unpacked body is larger than {MAX_BODY_BYTES // 2**20} MiB: send less at once"
+_MOST_LOOKED_AT = 8 * MAX_BODY_BYTES
 _FILE_HEAD = b"ARROW1\0\0"
 _BATCH, _DICTIONARY = "record batch", "dictionary"
 _UNREADABLE = (pa.ArrowException, OSError, OverflowError, MemoryError, ValueError, KeyError, struct.error)
@@ -47,7 +52,11 @@ def read_batches(body: bytes, known: Collection[str], *, file: bool) -> Iterator
         _check_size(body)
         reader = pa.ipc.open_stream(pa.BufferReader(body))
         _check_schema(reader.schema, known)
+        looked_at = 0
         for batch in reader:
+            looked_at += batch.get_total_buffer_size()  # a dictionary counts with each batch that uses it
+            if looked_at > _MOST_LOOKED_AT:
+                raise RefusedError(_TOO_MUCH, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             batch.validate(full=True)
             for name, column in zip(batch.schema.names, batch.columns, strict=True):
                 _check_texts(name, column)
@@ -96,18 +105,21 @@ def _check_texts(name: str, column: pa.Array) -> None:
 
 def _check_size(body: bytes) -> None:
     """Refuse a stream whose packed buffers become larger than a body may be."""
-    unpacked = 0
+    unpacked = messages = 0
     reader = pa.ipc.MessageReader.open_stream(pa.BufferReader(body))
     while True:
         try:
             message = reader.read_next_message()
         except StopIteration:
             return
+        messages += 1
+        if messages > MAX_MESSAGES:
+            sentence = f"the stream has more than {MAX_MESSAGES} batches: send larger ones"
+            raise RefusedError(sentence, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         if message.type in {_BATCH, _DICTIONARY} and message.body is not None:
             unpacked += sum(_unpacked_lengths(message))
         if unpacked > MAX_BODY_BYTES:
-            sentence = f"the unpacked body is larger than {MAX_BODY_BYTES // 2**20} MiB: send less at once"
-            raise RefusedError(sentence, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            raise RefusedError(_TOO_MUCH, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 def _unpacked_lengths(message: pa.ipc.Message) -> Iterator[int]:

@@ -105,7 +105,11 @@ class Journal:
             while len(header := file.read(_HEADER.size)) == _HEADER.size:
                 length, checksum = _HEADER.unpack(header)
                 record = file.read(length)
-                if len(record) < length or length == 0:  # zeros are what some file systems put for what was not written
+                if length == 0:  # zeros to the end are what some file systems put for what was not written
+                    if file.read().strip(b"\0"):
+                        _keep_aside(path, file.tell())
+                    return
+                if len(record) < length:
                     return
                 if zlib.crc32(record) == checksum:
                     yield record

@@ -86,6 +86,15 @@ def test_a_record_that_is_damaged_between_others_is_told_and_kept(
     assert Journal(tmp_path, 10_000).closed_segments == []
 
 
+def test_a_gap_of_zeros_before_others_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = closed(tmp_path, b"one", b"two")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:11] + bytes(20) + whole[11:])
+    assert list(Journal(tmp_path, 10_000).records(1)) == [b"one"]
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert path.with_suffix(".damaged").exists()
+
+
 @pytest.mark.parametrize("end", [bytes(3), bytes(100), b"\x05\0\0\0\1\2\3\4torn", b"\x04\0\0\0\1\2\3\4torn"])
 def test_an_end_that_was_never_written_is_passed_over_in_silence(
     tmp_path: Path, end: bytes, caplog: pytest.LogCaptureFixture

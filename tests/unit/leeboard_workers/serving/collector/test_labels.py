@@ -1,6 +1,7 @@
 """Bodies of labels: whatever the bytes say about themselves, they are read or refused in a sentence."""
 
 import io
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -98,6 +99,21 @@ def test_one_long_text_of_a_dictionary_is_not_written_out_for_every_row() -> Non
     ids = pa.DictionaryArray.from_arrays(pa.array(np.zeros(100_000, np.int32)), pa.array(["a" * 1_000_000]))
     with pytest.raises(RefusedError, match="the column request_id holds a text of more than 4096 bytes"):
         read(packed({"request_id": ids, "label": pa.array(np.ones(100_000))}))
+
+
+@pytest.mark.parametrize(("batches", "sentence"), [(10_001, "more than 10000 batches"), (1_000, "larger than 64 MiB")])
+def test_a_large_dictionary_is_not_looked_through_for_every_batch(batches: int, sentence: str) -> None:
+    texts = pa.array(["a", *(f"{number:01000}" for number in range(1_000 if batches == 1_000 else 1))])
+    ids = pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()), texts)
+    batch = pa.record_batch({"request_id": ids, "label": pa.array([1.0])})
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        for _ in range(batches):
+            writer.write_batch(batch)
+    began = time.monotonic()
+    with pytest.raises(RefusedError, match=sentence):
+        read(sink.getvalue())
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize(
