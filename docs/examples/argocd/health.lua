@@ -16,7 +16,8 @@ if stalled.status == "True" then
   return {status = "Degraded", message = stalled.message}
 end
 local available = condition("Available")
-if available.status == "False" and condition("Reconciling").status ~= "True" then
+local serves = #(status.traffic or {}) > 0 -- a new model does not yet
+if available.status == "False" and (serves or condition("Reconciling").status ~= "True") then
   return {status = "Degraded", message = available.message}
 end
 local ready = condition("Ready")
