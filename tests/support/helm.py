@@ -42,7 +42,8 @@ def run(helm: Path, folder: Path, values: Values, *arguments: str) -> str:
     """Run helm with values; raises HelmError with what it said."""
     file = folder / "values.yaml"
     file.write_text(yaml.safe_dump(values))
-    command = [str(helm), *arguments, "--namespace", RELEASE_NAMESPACE, "--values", str(file)]
+    told = [] if arguments[0] == "uninstall" else ["--values", str(file)]
+    command = [str(helm), *arguments, "--namespace", RELEASE_NAMESPACE, *told]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     if done.returncode:
         raise HelmError(done.stderr)

@@ -46,7 +46,11 @@ NAMESPACED: Values = {
     "networkPolicies": {"enabled": True, "from": [PROMETHEUS]},
     "collector": {"tokens": {"existingSecret": "ours"}},
 }
-PLURALS = {"NetworkPolicy": "networkpolicies", "ClusterStorageContainer": "clusterstoragecontainers"}
+PLURALS = {
+    "NetworkPolicy": "networkpolicies",
+    "ClusterStorageContainer": "clusterstoragecontainers",
+    "GatewayClass": "gatewayclasses",
+}
 NOT_SERVED = "monitoring.coreos.com/v1"
 """Kinds of the Prometheus operator, whose CRDs the sandbox does not have."""
 
@@ -75,6 +79,16 @@ async def test_the_api_server_takes_what_the_chart_renders(values: Values, bench
     served = [manifest for manifest in rendered if manifest["apiVersion"] != NOT_SERVED]
 
     assert [said for manifest in served if (said := await refusal(bench.person, manifest))] == []
+
+
+async def test_the_api_server_takes_the_gateway_of_the_install_page(bench: Bench):
+    page = (CHART.parents[1] / "docs" / "operations" / "install.md").read_text(encoding="utf-8")
+    blocks = [list(yaml.safe_load_all(block)) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    (shown,) = [block for block in blocks if block[0].get("kind") == "GatewayClass"]
+    assert [manifest["kind"] for manifest in shown] == ["GatewayClass", "Gateway"]
+    shown[1]["metadata"]["namespace"] = bench.namespace
+
+    assert [said for manifest in shown if (said := await refusal(bench.person, manifest))] == []
 
 
 def test_a_list_of_namespaces_asks_for_nothing_in_the_whole_cluster(render: Render):
