@@ -16,7 +16,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@echo "installing the pinned packages into $(VENV)"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --build-constraints requirements.lock --editable .
 	@touch $@
 
 programs: setup  ## the programs of the sandbox: etcd, kube-apiserver, Prometheus, … (found, downloaded or built once)

@@ -80,7 +80,7 @@ class Settings(BaseModel):
     worker_image: str = "ghcr.io/leeboard/worker:0.1.0"
     """Image of jobs that name none."""
     pull_policy: Annotated[str, Field(pattern="^(Always|IfNotPresent|Never)$")] | None = None
-    """When the two images are pulled: Always, IfNotPresent or Never; unset: as Kubernetes decides by the tag."""
+    """When these two images are pulled: Always, IfNotPresent or Never; unset: as Kubernetes decides by the tag."""
     pull_secrets: Words = ()
     """Names of the Secrets, in each namespace with models, by which arms and jobs pull images."""
     ray_version: str = "2.60.0"

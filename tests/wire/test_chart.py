@@ -91,6 +91,20 @@ async def test_the_api_server_takes_the_gateway_of_the_install_page(bench: Bench
     assert [said for manifest in shown if (said := await refusal(bench.person, manifest))] == []
 
 
+async def test_the_api_server_takes_the_runtime_of_the_images_page_which_runs_what_leeboards_own_does(bench: Bench):
+    page = (CHART.parents[1] / "docs" / "operations" / "images.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    shown = yaml.safe_load(block)
+    shown["metadata"]["namespace"] = bench.namespace
+    own = manifests.serving_runtime("air", "own", Settings())["spec"]["containers"][0]
+
+    assert await refusal(bench.person, shown) == ""
+    (container,) = shown["spec"]["containers"]
+    assert container["command"] == own["command"]
+    assert container["args"] == [*own["args"], "--model_name={{.Name}}"], "KServe names the model after the arm"
+    assert container["ports"] == own["ports"]
+
+
 def test_a_list_of_namespaces_asks_for_nothing_in_the_whole_cluster(render: Render):
     kinds = {manifest["kind"] for manifest in render(NAMESPACED | {"fetch": {"enabled": False}})}
 

@@ -156,7 +156,7 @@ def _pod(
     main: dict[str, Any] = {
         "name": container,
         "image": template.image or settings.worker_image,
-        **settings.pulled,
+        **({} if template.image else settings.pulled),
         "resources": dict(resources),
         "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108 (a volume of the pod's own)
         "securityContext": {

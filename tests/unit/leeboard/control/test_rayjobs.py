@@ -109,6 +109,8 @@ def test_jobs_pull_their_images_as_the_settings_say():
         assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
         assert pod["spec"]["containers"][0]["imagePullPolicy"] == "Always"
     assert "imagePull" not in str(made(template))
+    # An image of a person's own keeps what Kubernetes makes of its tag.
+    assert "imagePullPolicy" not in str(made(JobTemplate(image="mine:latest"), pull_policy="IfNotPresent"))
 
 
 def test_without_workers_the_head_computes_and_with_workers_it_does_not():
