@@ -45,7 +45,11 @@ CHANGES: dict[str, Manifest] = {
             "scaleDownDelay": "10s",
         },
     },
-    "DriftMonitor": {"job": {"clusterSelector": {"ray.io/cluster": "pool"}}, "window": {"minRows": 1500}},
+    "DriftMonitor": {
+        "schedule": {"every": "20s"},
+        "window": {"duration": "30s", "minRows": 1500},
+        "job": {"clusterSelector": {"ray.io/cluster": "pool"}},
+    },
     "RetrainPolicy": {"job": OWN_CLUSTER},
 }
 RECORDED = ("httproutes", "inferenceservices", "rayjobs")

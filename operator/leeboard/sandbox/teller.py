@@ -88,7 +88,7 @@ class Teller:
         trainer = Child(f"train-{kind}", command, log, env=self.stage.environment)
         await trainer.start()
         try:
-            code = await trainer.wait(within=180)
+            code = await trainer.wait(within=180 * self.slowness)
         finally:
             await trainer.kill()
         if code:
