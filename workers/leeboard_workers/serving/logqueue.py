@@ -20,7 +20,7 @@ from leeboard_workers.serving.metrics import Metrics
 
 _PATH = "/v1/predictions"
 _MAX_WAITING_BYTES = 64_000_000
-_MAX_GROUP_BYTES = 1_000_000
+_MAX_GROUP_BYTES = 250_000
 _MAX_GROUP = 512
 _LINGER_SECONDS = 0.1
 _FIRST_PAUSE_SECONDS = 0.1

@@ -61,7 +61,7 @@ async def test_an_odd_acknowledgement_ends_nothing(body: bytes) -> None:
     assert await send([lambda: web.Response(body=body)], [2]) == (0, 1)
 
 
-async def test_a_group_is_a_megabyte_at_most_but_for_a_document_that_is_longer() -> None:
+async def test_a_group_is_a_quarter_of_a_megabyte_at_most_but_for_a_document_that_is_longer() -> None:
     sizes: list[int] = []
 
     async def take(request: web.Request) -> web.Response:
@@ -72,8 +72,8 @@ async def test_a_group_is_a_megabyte_at_most_but_for_a_document_that_is_longer()
     app.router.add_post("/v1/predictions", take)
     async with TestServer(app) as server:
         queue = LogQueue(str(server.make_url("/")), None, metrics())
-        for length in (400_000, 400_000, 400_000, 1_500_000, 10):
+        for length in (100_000, 100_000, 100_000, 1_500_000, 10):
             queue.put({"value": "x" * length}, 1)
         queue.close()
         await asyncio.wait_for(queue.run(), 10)
-    assert [size // 100_000 for size in sizes] == [8, 4, 15, 0]
+    assert [size // 100_000 for size in sizes] == [2, 1, 15, 0]
