@@ -34,6 +34,9 @@ def main() -> None:
             record += ["--rate", str(RATE), "--duration", str(int(SECONDS)), "--native", "--gil"]
             subprocess.run(record, check=True)
             asking.join()
+            picture = Path(sys.argv[1])
+            lines = picture.read_text().splitlines(keepends=True)
+            picture.write_text("".join(line for line in lines if not line.lstrip().startswith("// ")))
         finally:
             plane.stop()
 
